@@ -1,0 +1,71 @@
+"""Tables of names, each naming an attribute of a module, so that knowing what exists imports nothing heavy."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+__all__ = ["ENVIRONMENTS", "REWARDS", "STAGES", "StageEntry", "load", "missing_modules"]
+
+
+@dataclass(frozen=True)
+class StageEntry:
+    """A kind of stage: where its settings and its function are, and how it runs."""
+
+    spec: str
+    """`module:attribute` of its settings, a pydantic model in `zoo.schema`."""
+    run: str
+    """`module:attribute` of its `run(spec, ctx)`."""
+    version: int
+    """Raised by hand when the same settings would now give another result; it is part of every key."""
+    produces: str
+    """`rows`, `model`, `scores`, `files` or `publication`; what a reference to it may be used for."""
+    extra: str = ""
+    """The extra of the distribution that it needs."""
+    needs: tuple[str, ...] = ()
+    """Modules that must be importable; named so that a missing extra is known before anything runs."""
+    isolated: bool = True
+    """Whether it runs in a process of its own, so that its memory comes back and a kill is one clear error."""
+
+
+_TORCH = ("torch", "transformers")
+_TRAINING = (*_TORCH, "trl", "peft", "datasets", "accelerate")
+_LLAMA = (*_TORCH, "gguf", "xllamacpp")
+
+STAGES: dict[str, StageEntry] = {
+    "tiny": StageEntry("zoo.schema:TinySpec", "zoo.tiny:run", 1, "model", "train", _TORCH),
+    "tiny-rows": StageEntry("zoo.schema:TinyRowsSpec", "zoo.data:run_tiny_rows", 1, "rows", isolated=False),
+    "data": StageEntry("zoo.schema:DataSpec", "zoo.data:run", 1, "rows", isolated=False),
+    "sft": StageEntry("zoo.schema:SFTSpec", "zoo.trainers.sft:run", 1, "model", "train", _TRAINING),
+    "merge": StageEntry("zoo.schema:MergeSpec", "zoo.merge:run", 1, "model", "merge", ("torch", "mergekit")),
+    "grpo": StageEntry("zoo.schema:GRPOSpec", "zoo.trainers.grpo:run", 1, "model", "train", _TRAINING),
+    "evaluate": StageEntry("zoo.schema:EvaluateSpec", "zoo.evaluate:run", 1, "scores", "train", _TORCH),
+    "gguf": StageEntry("zoo.schema:GGUFSpec", "zoo.exports.gguf:run", 1, "files", "export", _LLAMA),
+    "verify": StageEntry("zoo.schema:VerifySpec", "zoo.verify:run", 1, "scores", "export", _LLAMA),
+    "publish": StageEntry("zoo.schema:PublishSpec", "zoo.publish:run", 1, "publication", isolated=False),
+}
+
+ENVIRONMENTS: dict[str, str] = {
+    "phone": "zoo.environments.phone:PhoneEnvironment",
+}
+
+REWARDS: dict[str, str] = {
+    "format": "zoo.rewards:FormatReward",
+    "action": "zoo.rewards:ActionReward",
+}
+
+
+def load(target: str) -> Any:
+    """Import what a `"module:attribute"` string names.
+
+    >>> load("zoo.fingerprint:of_data").__name__
+    'of_data'
+    """
+    module, _, attribute = target.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def missing_modules(entry: StageEntry, find: Callable[[str], object | None] = find_spec) -> tuple[str, ...]:
+    """The modules that a kind of stage needs and that are not installed here."""
+    return tuple(module for module in entry.needs if find(module) is None)

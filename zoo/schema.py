@@ -1,0 +1,326 @@
+"""The one place that says what a recipe key means.
+
+The string under a field is its comment, its text in the JSON Schema and its help. Options of TRL, peft and mergekit are
+not declared again: they stand verbatim under `trl:`, `lora:` and `mergekit:` and are checked against the libraries'
+own classes (`zoo.options`).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+
+from zoo.refs import HubRef, PathRef, Ref, StageRef, parse
+
+__all__ = [
+    "AgentSpec",
+    "DataSpec",
+    "EvaluateSpec",
+    "GGUFSpec",
+    "Gate",
+    "GRPOSpec",
+    "MergeSpec",
+    "PublishSpec",
+    "Recipe",
+    "RewardSpec",
+    "SFTSpec",
+    "StageSpec",
+    "TinyRowsSpec",
+    "TinySpec",
+    "TinyTwin",
+    "VerifySpec",
+    "references",
+]
+
+
+@dataclass(frozen=True)
+class Accepts:
+    """What a reference may point at: the `produces` of a stage, or the type of a repository on the Hub."""
+
+    produces: str
+    hub: Literal["model", "dataset"] | None = None
+
+
+def _parse(value: Any) -> Any:
+    return parse(value) if isinstance(value, str) else value
+
+
+def _reference(accepts: Accepts) -> Any:
+    schema = {
+        "type": "string",
+        "description": "owner/name@revision, stage:name, or a path that starts with ./ or /",
+    }
+    return Annotated[
+        HubRef | StageRef | PathRef,
+        BeforeValidator(_parse),
+        PlainSerializer(str, return_type=str),
+        WithJsonSchema(schema),
+        accepts,
+    ]
+
+
+ModelRef = _reference(Accepts("model", hub="model"))
+RowsRef = _reference(Accepts("rows", hub="dataset"))
+ScoresRef = _reference(Accepts("scores"))
+FilesRef = _reference(Accepts("files"))
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True
+    )
+
+
+class AgentSpec(_Model):
+    """How the agent is asked, what it remembers, and when an episode ends."""
+
+    world: Literal["phone"] = "phone"
+    """The environment that it acts in."""
+    style: Literal["openphone", "terse"] = "openphone"
+    """`openphone`: OpenPhone's system text and its three-tag answer. `terse`: the same three tags with a system text of one
+    line and short contents, since a weak model is hurt by long reasoning."""
+    memory_steps: int = Field(10, ge=0)
+    """How many of its own past state assessments the agent is shown."""
+    rounds: int = Field(25, ge=1)
+    """Steps after which an episode ends (AndroidLab: 25)."""
+    answer_tokens: int = Field(256, ge=8)
+    """The longest answer of one step, in tokens."""
+
+
+class StageSpec(_Model):
+    """What every stage has."""
+
+    kind: str
+    seed: int | None = None
+    """Overrides the recipe's seed for this stage."""
+
+
+class TinySpec(StageSpec):
+    """A two-layer model of some architecture, made on the spot. Only `--tiny` puts this stage into a plan."""
+
+    kind: Literal["tiny"] = "tiny"
+    architecture: Literal["llama", "qwen2_5_vl"]
+    """The architecture of the base model that it stands in for."""
+
+
+class TinyRowsSpec(StageSpec):
+    """A handful of rows in OpenPhone's columns, with tiny screenshots. Only `--tiny` puts this stage into a plan."""
+
+    kind: Literal["tiny-rows"] = "tiny-rows"
+    count: int = Field(16, ge=1)
+
+
+class DataSpec(StageSpec):
+    """Rows to learn from: `rows.jsonl`, see `zoo.data` for its columns."""
+
+    kind: Literal["data"] = "data"
+    source: Literal["expert", "dataset"] = "expert"
+    """`expert`: steps of the world's scripted expert. `dataset`: a dataset with OpenPhone's columns."""
+    dataset: RowsRef | None = None
+    """For `source: dataset`: where it is."""
+    split: Literal["train", "held-out-parameters", "held-out-templates"] = "train"
+    """For `source: expert`: which tasks."""
+    tasks: int = Field(100, ge=1)
+    """For `source: expert`: how many tasks are drawn."""
+    detours: float = Field(0.0, ge=0.0, le=1.0)
+    """For `source: expert`: the share of episodes in which one wrong step comes first, so that the rows show how to recover.
+    The wrong step itself is never a row."""
+    limit: int | None = Field(None, ge=1)
+    """At most so many rows, drawn with the seed."""
+    agent: AgentSpec = AgentSpec()
+
+
+class _TrainingSpec(StageSpec):
+    model: ModelRef
+    """The checkpoint to start from."""
+    data: RowsRef
+    """The rows to learn from."""
+    lora: dict[str, Any] | None = None
+    """peft's LoraConfig, verbatim. Without it, every parameter that is not frozen is trained."""
+    freeze: tuple[str, ...] = ()
+    """Prefixes of parameter names that stay as they are, for example `model.visual`."""
+    dtype: Literal["float32", "bfloat16"] = "bfloat16"
+    """The weights' type in memory while training."""
+    save_dtype: Literal["float32", "bfloat16"] = "bfloat16"
+    """The type they are saved in. float32 before a merge: bfloat16 swallows the small differences of a fine-tune."""
+    checkpoint_steps: int = Field(50, ge=1)
+    """Optimizer steps between checkpoints; a killed stage goes on from the last."""
+    trl: dict[str, Any] = Field(default_factory=dict)
+    """TRL's own options, verbatim, checked against its config class."""
+
+
+class SFTSpec(_TrainingSpec):
+    """Supervised fine-tuning with TRL's SFTTrainer; the loss is on the answers only."""
+
+    kind: Literal["sft"] = "sft"
+
+
+class RewardSpec(_Model):
+    """One reward and its weight."""
+
+    name: str
+    """Its name in `zoo.registry.REWARDS`."""
+    weight: float = 1.0
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Arguments of the reward's class."""
+
+
+class GRPOSpec(_TrainingSpec):
+    """Group relative policy optimisation with TRL's GRPOTrainer, on logged steps whose right action is known."""
+
+    kind: Literal["grpo"] = "grpo"
+    rewards: tuple[RewardSpec, ...] = (RewardSpec(name="action"), RewardSpec(name="format"))
+    """OpenPhone's two by default: the called function (0 or 1) and the format (0 to 1)."""
+
+
+class MergeSpec(StageSpec):
+    """A merge of checkpoints by mergekit, in a process of its own."""
+
+    kind: Literal["merge"] = "merge"
+    mergekit: dict[str, Any]
+    """mergekit's own keys, verbatim; wherever it names a model, a reference may stand."""
+
+
+class EvaluateSpec(StageSpec):
+    """Success on tasks that were not trained on, decided by the state of the world, never by the text."""
+
+    kind: Literal["evaluate"] = "evaluate"
+    model: ModelRef
+    split: Literal["train", "held-out-parameters", "held-out-templates"] = "held-out-parameters"
+    """Which tasks."""
+    tasks: int = Field(50, ge=1)
+    """How many."""
+    batch: int = Field(16, ge=1)
+    """Episodes that step side by side. How, not what: answers are greedy."""
+    agent: AgentSpec = AgentSpec()
+
+
+class GGUFSpec(StageSpec):
+    """A checkpoint as GGUF, for llama.cpp."""
+
+    kind: Literal["gguf"] = "gguf"
+    model: ModelRef
+    types: tuple[Literal["f32", "f16", "bf16", "q8_0"], ...] = ("f16", "q8_0")
+    """One file each."""
+
+
+class Gate(_Model):
+    """The thresholds that one file must keep against the checkpoint that it was made of."""
+
+    mean_kl: float = Field(gt=0)
+    """Mean KL divergence of the next-token distributions, in nats, at most."""
+    top1: float = Field(ge=0, le=1)
+    """Share of positions with the same most likely token, at least."""
+    same_action: float = Field(0.0, ge=0, le=1)
+    """Share of held-out steps on which both call the same function with the same arguments, at least."""
+
+
+class VerifySpec(StageSpec):
+    """Whether exported files still are the model that was trained; a file beyond its gate fails the run."""
+
+    kind: Literal["verify"] = "verify"
+    export: FilesRef
+    against: ModelRef
+    prompts: int = Field(32, ge=1)
+    """Held-out steps whose prompt and answer are compared token by token."""
+    actions: int = Field(16, ge=0)
+    """How many of them are also answered greedily by both, and their actions compared."""
+    gates: dict[str, Gate]
+    """Per type of the export."""
+    agent: AgentSpec = AgentSpec()
+
+
+class PublishSpec(StageSpec):
+    """The model, its exports and their cards, as repositories on a Hub."""
+
+    kind: Literal["publish"] = "publish"
+    repo: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
+    """`owner/name`; the exports go to `owner/name-GGUF`."""
+    model: ModelRef
+    export: FilesRef | None = None
+    verify: ScoresRef | None = None
+    scores: dict[str, ScoresRef] = Field(default_factory=dict)
+    """Label -> the evaluation that the card shows under it, in this order."""
+    private: bool = True
+    """Only the owner sees it; the public Hub's listing stays as it was."""
+
+
+class TinyTwin(_Model):
+    """What `--tiny` changes: same graph, same code, models of two layers made on the spot, no network."""
+
+    replace: dict[str, Literal["llama", "qwen2_5_vl", "rows"]] = Field(default_factory=dict)
+    """Repository -> the architecture of the model that stands in for it, or `rows` for a dataset."""
+    set: dict[str, Any] = Field(default_factory=dict)
+    """Dotted key -> value, as on the command line."""
+
+
+class Hardware(_Model):
+    """What the recipe was sized for; `plan` compares its estimates with it."""
+
+    device: str = "cpu"
+    """`cpu`, or the name of a GPU, for example `NVIDIA A100-SXM4-80GB`."""
+    count: int = Field(1, ge=1)
+    memory_gib: float = Field(gt=0)
+    """Memory of one device."""
+
+
+class Recipe(_Model):
+    """A whole recipe, as the loader hands it on: inheritance and overrides applied, stages typed."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
+    version: int = Field(1, ge=1)
+    """Raised when a change of the recipe changes what comes out."""
+    summary: str
+    """One sentence: what it makes."""
+    license: str
+    """SPDX identifier of what is published."""
+    seed: int = 0
+    """Of every stage that does not set its own."""
+    hardware: Hardware | None = None
+    agent: AgentSpec = AgentSpec()
+    """Of every stage that does not say otherwise."""
+    stages: dict[str, StageSpec]
+    tiny: TinyTwin = TinyTwin()
+
+    STAGE_NAME: ClassVar[str] = r"^[a-z0-9][a-z0-9_-]*$"
+
+
+def references(spec: BaseModel) -> Iterator[tuple[str, Ref, Accepts]]:
+    """Every reference of a spec, with its dotted place and what it may point at.
+
+    >>> [place for place, _, _ in references(SFTSpec(model="a/b", data="stage:rows"))]
+    ['model', 'data']
+    """
+    for name, info in type(spec).model_fields.items():
+        accepts = next((mark for mark in _marks(info) if isinstance(mark, Accepts)), None)
+        value = getattr(spec, name)
+        if accepts and isinstance(value, Ref):
+            yield name, value, accepts
+        elif accepts and isinstance(value, dict):
+            yield from ((f"{name}.{label}", ref, accepts) for label, ref in value.items())
+    if isinstance(spec, MergeSpec):
+        yield from _merge_references(spec.mergekit, "mergekit")
+
+
+def _marks(info: Any) -> Iterator[Any]:
+    """The annotations of a field, also those inside `X | None` and `dict[str, X]`."""
+    yield from info.metadata
+    pending = [info.annotation]
+    while pending:
+        annotation = pending.pop()
+        yield from getattr(annotation, "__metadata__", ())
+        pending.extend(getattr(annotation, "__args__", ()))
+
+
+def _merge_references(node: Any, place: str) -> Iterator[tuple[str, Ref, Accepts]]:
+    """mergekit names models under `base_model`, and under `model` of `models:` and `sources:`."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key in ("base_model", "model") and isinstance(value, str):
+                yield f"{place}.{key}", parse(value), Accepts("model", hub="model")
+            else:
+                yield from _merge_references(value, f"{place}.{key}")
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from _merge_references(value, f"{place}.{index}")
