@@ -6,9 +6,7 @@ from pathlib import Path
 
 __all__ = ["HubRef", "PathRef", "Ref", "StageRef", "parse"]
 
-_HUB = re.compile(
-    r"^(?P<repo>[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})(?:@(?P<revision>[\w./-]{1,255}))?$"
-)
+_HUB = re.compile(r"^(?P<repo>[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})(?:@(?P<revision>[\w./-]{1,255}))?$")
 _STAGE = re.compile(r"^stage:(?P<name>[a-z0-9][a-z0-9_-]*)$")
 
 

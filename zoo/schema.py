@@ -18,8 +18,8 @@ __all__ = [
     "DataSpec",
     "EvaluateSpec",
     "GGUFSpec",
-    "Gate",
     "GRPOSpec",
+    "Gate",
     "MergeSpec",
     "PublishSpec",
     "Recipe",
@@ -67,9 +67,7 @@ FilesRef = _reference(Accepts("files"))
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True)
 
 
 class AgentSpec(_Model):
@@ -78,8 +76,8 @@ class AgentSpec(_Model):
     world: Literal["phone"] = "phone"
     """The environment that it acts in."""
     style: Literal["openphone", "terse"] = "openphone"
-    """`openphone`: OpenPhone's system text and its three-tag answer. `terse`: the same three tags with a system text of one
-    line and short contents, since a weak model is hurt by long reasoning."""
+    """`openphone`: OpenPhone's system text and its three-tag answer. `terse`: the same three tags with a system text of
+    one line and short contents, since a weak model is hurt by long reasoning."""
     memory_steps: int = Field(10, ge=0)
     """How many of its own past state assessments the agent is shown."""
     rounds: int = Field(25, ge=1)
@@ -124,8 +122,8 @@ class DataSpec(StageSpec):
     tasks: int = Field(100, ge=1)
     """For `source: expert`: how many tasks are drawn."""
     detours: float = Field(0.0, ge=0.0, le=1.0)
-    """For `source: expert`: the share of episodes in which one wrong step comes first, so that the rows show how to recover.
-    The wrong step itself is never a row."""
+    """For `source: expert`: the share of episodes in which one wrong step comes first, so that the rows show how to
+    recover. The wrong step itself is never a row."""
     limit: int | None = Field(None, ge=1)
     """At most so many rows, drawn with the seed."""
     agent: AgentSpec = AgentSpec()
