@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
-from zoo.refs import HubRef, PathRef, Ref, StageRef, parse
+from zoo.refs import Ref, parse
 
 __all__ = [
     "AgentSpec",
@@ -46,24 +46,16 @@ def _parse(value: Any) -> Any:
     return parse(value) if isinstance(value, str) else value
 
 
-def _reference(accepts: Accepts) -> Any:
-    schema = {
-        "type": "string",
-        "description": "owner/name@revision, stage:name, or a path that starts with ./ or /",
-    }
-    return Annotated[
-        HubRef | StageRef | PathRef,
-        BeforeValidator(_parse),
-        PlainSerializer(str, return_type=str),
-        WithJsonSchema(schema),
-        accepts,
-    ]
-
-
-ModelRef = _reference(Accepts("model", hub="model"))
-RowsRef = _reference(Accepts("rows", hub="dataset"))
-ScoresRef = _reference(Accepts("scores"))
-FilesRef = _reference(Accepts("files"))
+# Written out four times because a type checker reads an alias only when it is a plain assignment.
+_TEXT = WithJsonSchema(
+    {"type": "string", "description": "owner/name@revision, stage:name, or a path that starts with ./ or /"}
+)
+_READ = BeforeValidator(_parse)
+_WRITE = PlainSerializer(str, return_type=str)
+ModelRef = Annotated[Ref, _READ, _WRITE, _TEXT, Accepts("model", hub="model")]
+RowsRef = Annotated[Ref, _READ, _WRITE, _TEXT, Accepts("rows", hub="dataset")]
+ScoresRef = Annotated[Ref, _READ, _WRITE, _TEXT, Accepts("scores")]
+FilesRef = Annotated[Ref, _READ, _WRITE, _TEXT, Accepts("files")]
 
 
 class _Model(BaseModel):
