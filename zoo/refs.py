@@ -38,7 +38,8 @@ class PathRef:
     path: Path
 
     def __str__(self) -> str:
-        return str(self.path)
+        text = str(self.path)
+        return text if text.startswith(("/", "..")) else f"./{text}"
 
 
 Ref = HubRef | StageRef | PathRef

@@ -1,0 +1,132 @@
+"""What can be wrong between the stages of a recipe whose keys are all right: references, options, arithmetic."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+
+from zoo import options, registry
+from zoo.errors import Problem, did_you_mean
+from zoo.refs import HubRef, PathRef, StageRef
+from zoo.schema import Accepts, GRPOSpec, MergeSpec, Recipe, SFTSpec, StageSpec, VerifySpec, references
+from zoo.source import Place
+
+__all__ = ["order", "problems", "upstream"]
+
+Where = Callable[[Place], str]
+
+
+def problems(recipe: Recipe, where: Where, *, tiny: bool = False) -> list[Problem]:
+    """Everything that is wrong with a typed recipe, in the order of its stages."""
+    found = list(_names(recipe, where))
+    for name, spec in recipe.stages.items():
+        found += _references(recipe, name, spec, where, tiny)
+        found += _options(name, spec, where)
+    return found or list(_circles(recipe, where)) or list(_gates(recipe, where))
+
+
+def order(stages: Mapping[str, StageSpec]) -> list[str]:
+    """Stage names, each after those that it reads; otherwise as written. A circle's members are left out."""
+    ordered: list[str] = []
+    while True:
+        ready = [name for name in stages if name not in ordered and all(up in ordered for up in upstream(stages[name]))]
+        if not ready:
+            return ordered
+        ordered.append(ready[0])
+
+
+def upstream(spec: StageSpec) -> list[str]:
+    """The stages that a stage reads."""
+    return [ref.name for _, ref, _ in references(spec) if isinstance(ref, StageRef)]
+
+
+def _names(recipe: Recipe, where: Where) -> Iterator[Problem]:
+    for name in recipe.stages:
+        if not re.fullmatch(Recipe.STAGE_NAME, name):
+            yield Problem(where(("stages", name)), f"{name!r} is no name of a stage", "use a-z, 0-9, - and _")
+
+
+def _references(recipe: Recipe, name: str, spec: StageSpec, where: Where, tiny: bool) -> Iterator[Problem]:
+    for place, ref, accepts in references(spec):
+        spot = where(("stages", name, *_words(place)))
+        if isinstance(ref, StageRef):
+            yield from _stage_reference(recipe, name, ref, accepts, f"{name}.{place}", spot)
+        elif isinstance(ref, HubRef) and accepts.hub is None:
+            yield Problem(
+                spot, f"{name}.{place} needs the {accepts.produces} of a stage, {ref} is on a Hub", "stage:name"
+            )
+        elif isinstance(ref, HubRef) and tiny:
+            yield Problem(
+                spot, f"nothing stands in for {ref.repo} in the tiny twin", f"add it to tiny.replace: {ref.repo}: ..."
+            )
+        elif isinstance(ref, PathRef) and not ref.path.exists():
+            yield Problem(
+                spot, f"{name}.{place}: there is no {ref.path}", "paths are relative to where the command runs"
+            )
+
+
+def _stage_reference(
+    recipe: Recipe, name: str, ref: StageRef, accepts: Accepts, shown: str, spot: str
+) -> Iterator[Problem]:
+    if ref.name not in recipe.stages:
+        yield Problem(spot, f"{shown}: there is no stage {ref.name!r}", did_you_mean(ref.name, list(recipe.stages)))
+    elif ref.name == name:
+        yield Problem(spot, f"{shown}: stage {name} reads itself", "name another stage")
+    elif (made := registry.STAGES[recipe.stages[ref.name].kind].produces) != accepts.produces:
+        fitting = [
+            other for other, spec in recipe.stages.items() if registry.STAGES[spec.kind].produces == accepts.produces
+        ]
+        hint = f"stages that do: {', '.join(fitting)}" if fitting else "no stage of this recipe does"
+        yield Problem(spot, f"{shown} needs {accepts.produces}, stage {ref.name} makes {made}", hint)
+
+
+def _circles(recipe: Recipe, where: Where) -> Iterator[Problem]:
+    left = [name for name in recipe.stages if name not in order(recipe.stages)]
+    if left:
+        spot = where(("stages", left[0]))
+        yield Problem(spot, f"these stages wait for each other: {', '.join(left)}", "let one read something finished")
+
+
+def _options(name: str, spec: StageSpec, where: Where) -> Iterator[Problem]:
+    """The options of the libraries, each checked against the library's own class."""
+    if isinstance(spec, SFTSpec | GRPOSpec):
+        library = "trl.SFTConfig" if isinstance(spec, SFTSpec) else "trl.GRPOConfig"
+        yield from _library(name, "trl", library, spec.trl, where)
+        yield from _library(name, "lora", "peft.LoraConfig", spec.lora or {}, where)
+    if isinstance(spec, MergeSpec):
+        yield from _library(name, "mergekit", "mergekit", spec.mergekit, where)
+    if isinstance(spec, GRPOSpec):
+        for index, reward in enumerate(spec.rewards):
+            if reward.name not in registry.REWARDS:
+                spot = where(("stages", name, "rewards", index, "name"))
+                yield Problem(spot, f"{reward.name!r} is no reward", did_you_mean(reward.name, list(registry.REWARDS)))
+        if wrong := options.grpo_batch_problem(spec.trl):
+            yield Problem(where(("stages", name, "trl")), wrong)
+
+
+def _library(name: str, key: str, library: str, given: Mapping[str, object], where: Where) -> Iterator[Problem]:
+    for problem in options.check(library, given):
+        spot = where(("stages", name, key, *_words(problem.key)))
+        yield Problem(spot, f"{name}.{key}.{problem.key}: {problem.message}", problem.hint)
+
+
+def _gates(recipe: Recipe, where: Where) -> Iterator[Problem]:
+    for name, spec in recipe.stages.items():
+        if not isinstance(spec, VerifySpec) or not isinstance(spec.export, StageRef):
+            continue
+        types = list(getattr(recipe.stages[spec.export.name], "types", ()))
+        spot = where(("stages", name, "gates"))
+        for missing in (type_ for type_ in types if type_ not in spec.gates):
+            yield Problem(
+                spot,
+                f"{name}.gates has no gate for {missing}, which {spec.export} writes",
+                f"write {missing}: {{mean_kl: ..., top1: ...}}",
+            )
+        for unknown in (type_ for type_ in spec.gates if type_ not in types):
+            yield Problem(
+                where(("stages", name, "gates", unknown)),
+                f"{spec.export} writes no {unknown}",
+                did_you_mean(unknown, types),
+            )
+
+
+def _words(dotted: str) -> tuple[str | int, ...]:
+    return tuple(int(word) if word.isdigit() else word for word in dotted.split("."))

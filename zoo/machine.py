@@ -1,0 +1,52 @@
+"""The machine and the installed versions, as far as a reader of a record wants to know them."""
+
+import os
+import platform
+import re
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+__all__ = ["DISTRIBUTIONS", "hardware", "versions"]
+
+DISTRIBUTIONS = (
+    "edgezoo",
+    "torch",
+    "transformers",
+    "trl",
+    "peft",
+    "mergekit",
+    "datasets",
+    "huggingface_hub",
+    "gguf",
+    "xllamacpp",
+)
+
+
+def versions(distributions: Iterable[str] = DISTRIBUTIONS) -> dict[str, str]:
+    """Python's version and those of the distributions that are installed."""
+    found = {"python": platform.python_version()}
+    for name in distributions:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def hardware() -> dict[str, Any]:
+    """Processor, cores that this process may use, and memory in bytes."""
+    return {
+        "cpu": _cpu_name(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+    }
+
+
+def _cpu_name() -> str:
+    try:
+        match = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        match = None
+    return match[1] if match else platform.processor() or platform.machine()
