@@ -1,0 +1,223 @@
+"""A GGUF file in llama.cpp, as its users run it: its own tokenizer, its own chat template, a 16-bit KV cache.
+
+Prompts that start alike share their KV cache: of the previous prompt and answer, whatever the next prompt repeats is not
+computed again. Steps of one agent share most of their prompt, so this is the difference between minutes and seconds.
+"""
+
+import ctypes
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from zoo.errors import DataError, ExportError
+from zoo.serving import gguf_header, llama_library, prompts
+from zoo.serving.runtime import Chat, Generation
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["LlamaRuntime", "default_threads", "open_gguf"]
+
+_BATCH = 512
+"""Tokens of one decode: llama.cpp's own physical batch."""
+_LOGITS_BATCH = 128
+"""Tokens of one decode when all logits are wanted: 128 rows of 152 000 float32 are 78 MB."""
+
+
+def open_gguf(file: Path, threads: int | None = None, context: int = 4096) -> "LlamaRuntime":
+    """Load a GGUF file on the CPU.
+
+    `context` is the most tokens of prompt and answer together; the KV cache is reserved for them.
+
+    Raises ExportError when the file is truncated, no GGUF, or refused by llama.cpp; EnvironmentFailure when the tested
+    llama.cpp is not installed.
+    """
+    header = gguf_header.read(file)
+    library = llama_library.load()
+    model = library.llama_model_load_from_file(os.fsencode(file), library.llama_model_default_params())
+    if not model:
+        raise ExportError(f"{file}: llama.cpp does not load it; its reason is in the log of {llama_library.LOG_NAME}")
+    return LlamaRuntime(file, header, library, model, threads or default_threads(), context)
+
+
+def default_threads() -> int:
+    """`OMP_NUM_THREADS` where it is set, else the cores that this process may use, four at most.
+
+    On busy cores llama.cpp's threads spin while they wait for each other: two of them made 2 tokens a second on a machine
+    where one made 150. Four is where small models stop to gain.
+    """
+    set_by_user = os.environ.get("OMP_NUM_THREADS", "")
+    if set_by_user.isdecimal() and int(set_by_user) > 0:
+        return int(set_by_user)
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(usable, 4)
+
+
+class LlamaRuntime:
+    """See `zoo.serving.runtime.Runtime`."""
+
+    def __init__(
+        self, file: Path, header: gguf_header.Header, library: ctypes.CDLL, model: int, threads: int, context: int
+    ) -> None:
+        self.file, self.header, self.threads = file, header, threads
+        self._library, self._model, self._context = library, model, 0
+        self._vocabulary = library.llama_model_get_vocab(model)
+        self._vocabulary_size: int = library.llama_vocab_n_tokens(self._vocabulary)
+        self._cached: list[int] = []
+        """The tokens whose keys and values are in the cache, from position 0."""
+        parameters = library.llama_context_default_params()
+        parameters.n_ctx, parameters.n_batch, parameters.n_ubatch = context, _BATCH, _BATCH
+        parameters.n_threads = parameters.n_threads_batch = threads
+        self._context = library.llama_init_from_model(model, parameters)
+        if not self._context:
+            self.close()
+            raise ExportError(f"{file}: llama.cpp makes no context of {context} tokens; is there memory for it?")
+        self.context: int = library.llama_n_ctx(self._context)
+
+    @property
+    def chat_template(self) -> str:
+        """The template that the file embeds, empty when it has none."""
+        return str(self.header.metadata.get("tokenizer.chat_template", ""))
+
+    def encode(self, chat_or_text: Chat | str) -> list[int]:
+        """As llama.cpp's own server: BOS is put in front when the file says so, and never twice."""
+        if isinstance(chat_or_text, str):
+            return self._tokenize(chat_or_text)
+        text = prompts.render(self.chat_template, chat_or_text, self._special_tokens())
+        if self._library.llama_vocab_get_add_bos(self._vocabulary):
+            text = text.removeprefix(self._special_tokens()["bos_token"])
+        return self._tokenize(text)
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """Text of tokens, special ones shown."""
+        ids = (ctypes.c_int32 * len(token_ids))(*token_ids)
+        length = 8 * len(token_ids) + 64
+        while True:
+            text = ctypes.create_string_buffer(length)
+            written = self._library.llama_detokenize(self._vocabulary, ids, len(token_ids), text, length, False, True)
+            if written >= 0:
+                return text.raw[:written].decode("utf-8", "replace")
+            length = -written
+
+    def generate(self, chats: Sequence[Chat], max_new_tokens: int) -> list[Generation]:
+        """Greedy answers, one chat after the other. Raises DataError when one does not fit into the context."""
+        return [self._answer(self.encode(chat), max_new_tokens) for chat in chats]
+
+    def logits(self, token_ids: Sequence[int], start: int = 0) -> "np.ndarray[Any, Any]":
+        """See `Runtime.logits`. Raises DataError when the tokens do not fit into the context."""
+        import numpy as np
+
+        self._check_fit(len(token_ids), 0)
+        rows = np.empty((len(token_ids) - start, self._vocabulary_size), np.float32)
+        self._keep(0)
+        for first in range(0, len(token_ids), _LOGITS_BATCH):
+            part = list(token_ids[first : first + _LOGITS_BATCH])
+            self._feed(part, every=first + len(part) > start)
+            for position in range(max(first, start), first + len(part)):
+                rows[position - start] = self._row(position - first)
+        return rows
+
+    def close(self) -> None:
+        """Give the memory back; a second call does nothing."""
+        if self._context:
+            self._library.llama_free(self._context)
+        if self._model:
+            self._library.llama_model_free(self._model)
+        self._context = self._model = 0
+
+    def __enter__(self) -> "LlamaRuntime":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _answer(self, prompt: list[int], max_new_tokens: int) -> Generation:
+        started = time.perf_counter()
+        self._check_fit(len(prompt), max_new_tokens)
+        self._prefill(prompt)
+        answer: list[int] = []
+        first = last = 0.0
+        while len(answer) < max_new_tokens:
+            token = int(self._row(-1).argmax())
+            last = time.perf_counter() - started
+            first = first or last
+            if self._library.llama_vocab_is_eog(self._vocabulary, token):
+                break
+            answer.append(token)
+            if len(answer) < max_new_tokens:
+                self._feed([token])
+        return Generation(self.decode(answer), len(answer), len(prompt), first, last)
+
+    def _prefill(self, prompt: list[int]) -> None:
+        """Compute what the cache does not hold, at least the last token: its logits are wanted."""
+        shared = _common_prefix(self._cached, prompt)
+        self._keep(min(shared, len(prompt) - 1))
+        rest = prompt[len(self._cached) :]
+        for first in range(0, len(rest), _BATCH):
+            self._feed(rest[first : first + _BATCH])
+
+    def _keep(self, count: int) -> None:
+        """Forget all but the first `count` cached tokens. Some memories can only be forgotten as a whole."""
+        memory = self._library.llama_get_memory(self._context)
+        if not self._library.llama_memory_seq_rm(memory, 0, count, -1):
+            self._library.llama_memory_seq_rm(memory, 0, -1, -1)
+            count = 0
+        del self._cached[count:]
+
+    def _feed(self, token_ids: list[int], every: bool = False) -> None:
+        """Append tokens to the cache; logits of the last one, or of all."""
+        count = len(token_ids)
+        wanted = [every] * (count - 1) + [True]
+        batch = llama_library.Batch(n_tokens=count)
+        batch.token = (ctypes.c_int32 * count)(*token_ids)
+        batch.logits = (ctypes.c_int8 * count)(*wanted)
+        status = self._library.llama_decode(self._context, batch)
+        if status:
+            raise ExportError(f"{self.file}: llama.cpp could not decode {count} tokens (status {status})")
+        self._cached += token_ids
+
+    def _row(self, index: int) -> "np.ndarray[Any, Any]":
+        """Logits [V] of one token of the last batch: a view that the next decode overwrites."""
+        import numpy as np
+
+        pointer = self._library.llama_get_logits_ith(self._context, index)
+        return np.ctypeslib.as_array(pointer, shape=(self._vocabulary_size,))
+
+    def _check_fit(self, prompt_tokens: int, new_tokens: int) -> None:
+        if not prompt_tokens:
+            raise DataError(f"{self.file}: an empty prompt has no next token")
+        if prompt_tokens + new_tokens > self.context:
+            raise DataError(
+                f"{self.file}: a prompt of {prompt_tokens} tokens and {new_tokens} new ones exceed the context of "
+                f"{self.context}; open the file with a larger context"
+            )
+
+    def _tokenize(self, text: str) -> list[int]:
+        data = text.encode("utf-8")
+        room = len(data) + 2
+        while True:
+            ids = (ctypes.c_int32 * room)()
+            count = self._library.llama_tokenize(self._vocabulary, data, len(data), ids, room, True, True)
+            if count >= 0:
+                return list(ids[:count])
+            room = -count
+
+    def _special_tokens(self) -> dict[str, str]:
+        ids = {
+            "bos_token": self._library.llama_vocab_bos(self._vocabulary),
+            "eos_token": self._library.llama_vocab_eos(self._vocabulary),
+        }
+        return {name: self._text_of(token) for name, token in ids.items()}
+
+    def _text_of(self, token: int) -> str:
+        return self._library.llama_vocab_get_text(self._vocabulary, token).decode("utf-8") if token >= 0 else ""
+
+
+def _common_prefix(left: Sequence[int], right: Sequence[int]) -> int:
+    pairs = zip(left, right, strict=False)
+    return next((index for index, (one, other) in enumerate(pairs) if one != other), min(len(left), len(right)))
