@@ -1,0 +1,119 @@
+"""What a stage will need of memory and disk, computed from a model's `config.json` before anything runs.
+
+Estimates, and said to be: weights, gradients and optimizer states are arithmetic; activations follow Korthikanti et
+al., "Reducing Activation Recomputation in Large Transformer Models" (arXiv 2205.05198), without the attention matrix,
+which fused attention does not keep. Not covered: fragmentation, vision activations, generation caches.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from zoo.schema import GGUFSpec, GRPOSpec, MergeSpec, SFTSpec, StageSpec
+
+__all__ = ["Need", "linear_shapes", "need", "parameters"]
+
+_BYTES = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0}
+# q8_0 keeps a 16-bit scale for every 32 weights.
+_GGUF_BYTES = {"f32": 4.0, "f16": 2.0, "bf16": 2.0, "q8_0": 34 / 32}
+# Activation bytes a token, a layer and a hidden unit: everything kept, or only each layer's input.
+_KEPT, _RECOMPUTED = 34, 2
+_TRL_MAX_LENGTH = 1024
+_CHECKPOINTS_KEPT = 2
+
+
+@dataclass(frozen=True)
+class Need:
+    """Bytes that a stage needs at its peak, and bytes that it leaves on disk."""
+
+    memory_bytes: int
+    disk_bytes: int
+
+
+def parameters(config: Mapping[str, Any]) -> int:
+    """The number of parameters of a Llama, Qwen2, Qwen3 or Qwen2.5-VL checkpoint; tied embeddings count once.
+
+    Raises KeyError when `config` lacks a size that such an architecture has.
+    """
+    text = config.get("text_config", config)
+    hidden, layers, vocabulary = text["hidden_size"], text["num_hidden_layers"], text["vocab_size"]
+    tied = text.get("tie_word_embeddings", config.get("tie_word_embeddings", False))
+    linear = sum(prod(shape) for shape in linear_shapes(config))
+    norms = hidden * (2 * layers + 1) + layers * _small_vectors(text)
+    embeddings = vocabulary * hidden * (1 if tied else 2)
+    return int(embeddings) + linear + int(norms) + _vision_parameters(config.get("vision_config"))
+
+
+def linear_shapes(config: Mapping[str, Any]) -> list[tuple[int, int]]:
+    """(in, out) of every linear layer of the language model, the head apart."""
+    text = config.get("text_config", config)
+    hidden, inner = text["hidden_size"], text["intermediate_size"]
+    head = text.get("head_dim") or hidden // text["num_attention_heads"]
+    query, value = (
+        head * text["num_attention_heads"],
+        head * text.get("num_key_value_heads", text["num_attention_heads"]),
+    )
+    layer = [(hidden, query), (hidden, value), (hidden, value), (query, hidden)]
+    layer += [(hidden, inner), (hidden, inner), (inner, hidden)]
+    return layer * int(text["num_hidden_layers"])
+
+
+def need(spec: StageSpec, config: Mapping[str, Any]) -> Need | None:
+    """What a stage needs that starts from a model of this config; None for a kind whose need is small or not known."""
+    count = parameters(config)
+    if isinstance(spec, SFTSpec | GRPOSpec):
+        return _training(spec, config, count)
+    if isinstance(spec, MergeSpec):
+        out = _BYTES[str(spec.mergekit.get("out_dtype", spec.mergekit.get("dtype", "float32")))]
+        return Need(int(count * out), int(count * out))
+    if isinstance(spec, GGUFSpec):
+        return Need(0, int(sum(count * _GGUF_BYTES[kind] for kind in spec.types)))
+    return None
+
+
+def _training(spec: SFTSpec | GRPOSpec, config: Mapping[str, Any], count: int) -> Need:
+    width = _BYTES[spec.dtype]
+    trainable = _trainable(spec, config, count)
+    # peft keeps adapters in float32; a full fine-tune has gradients and AdamW's two moments in the weights' own type.
+    state = trainable * (4.0 * 4 if spec.lora else width * 3)
+    memory = count * width + state + _activations(spec, config)
+    saved = count * _BYTES[spec.save_dtype]
+    checkpoint = trainable * (4.0 if spec.lora else width) * 3
+    return Need(int(memory), int(saved + _CHECKPOINTS_KEPT * checkpoint))
+
+
+def _trainable(spec: SFTSpec | GRPOSpec, config: Mapping[str, Any], count: int) -> int:
+    if spec.lora is None:
+        return count - (_vision_parameters(config.get("vision_config")) if spec.freeze else 0)
+    rank = int(spec.lora.get("r", 8))
+    return sum(rank * (inner + outer) for inner, outer in linear_shapes(config))
+
+
+def _activations(spec: SFTSpec | GRPOSpec, config: Mapping[str, Any]) -> int:
+    text = config.get("text_config", config)
+    tokens = int(spec.trl.get("max_length") or _TRL_MAX_LENGTH) + int(spec.trl.get("max_completion_length") or 0)
+    kept = _RECOMPUTED if spec.trl.get("activation_checkpointing") else _KEPT
+    rows = int(spec.trl.get("per_device_train_batch_size", 8))
+    return int(rows * tokens * text["hidden_size"] * text["num_hidden_layers"] * kept)
+
+
+def _small_vectors(text: Mapping[str, Any]) -> int:
+    """Biases and norms of one attention block: Qwen2 has biases on q, k and v, Qwen3 norms q and k."""
+    head = text.get("head_dim") or text["hidden_size"] // text["num_attention_heads"]
+    if str(text.get("model_type", "")).startswith("qwen2"):
+        return int(head * (text["num_attention_heads"] + 2 * text["num_key_value_heads"]))
+    return 2 * int(head) if text.get("model_type") == "qwen3" else 0
+
+
+def _vision_parameters(vision: Mapping[str, Any] | None) -> int:
+    """Qwen2.5-VL's vision tower: patches, gated blocks with biases, and the merger onto the language model's width."""
+    if not vision:
+        return 0
+    hidden, inner = vision["hidden_size"], vision["intermediate_size"]
+    merge = vision.get("spatial_merge_size", 2) ** 2
+    patch = vision.get("in_channels", 3) * vision.get("temporal_patch_size", 2) * vision["patch_size"] ** 2 * hidden
+    attention = 4 * hidden * hidden + 4 * hidden
+    gated = 3 * hidden * inner + 2 * inner + hidden
+    merger = hidden + (merge * hidden) ** 2 + merge * hidden + (merge * hidden + 1) * vision["out_hidden_size"]
+    return int(patch + vision["depth"] * (attention + gated + 2 * hidden) + merger)
