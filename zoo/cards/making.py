@@ -1,0 +1,85 @@
+"""How a model was made: its stages, the rows it learned from, the machines and libraries, as the records say."""
+
+from collections.abc import Iterable
+
+from zoo.cards.lineage import hub_repo
+from zoo.cards.tables import figure, percent, size, span, table
+from zoo.records import Metric, StageRecord
+
+__all__ = ["hardware", "stages_table", "training_data", "versions"]
+
+# The figures of a kind of stage that a reader looks for first; any other kind shows what its record begins with.
+_KEY_FIGURES = {
+    "data": ("rows", "tasks"),
+    "evaluate": ("success_rate",),
+    "sft": ("train_loss", "tokens"),
+    "grpo": ("reward", "train_loss"),
+}
+_MOST_FIGURES = 3
+
+
+def stages_table(records: Iterable[StageRecord]) -> str:
+    """One row a stage: what it cost and the figures that a reader looks for first."""
+    rows = [
+        [record.name, record.kind, span(record.seconds), size(record.peak_memory_bytes), _key_figures(record)]
+        for record in records
+    ]
+    return table(["stage", "kind", "time", "peak memory", "key figures"], rows, "llrrl")
+
+
+def _key_figures(record: StageRecord) -> str:
+    if record.kind in ("gguf", "verify"):
+        return "see Files"
+    wanted = [name for name in _KEY_FIGURES.get(record.kind, ()) if name in record.metrics]
+    wanted += [name for name in record.metrics if name.startswith("reward") and name not in wanted]
+    shown = wanted or list(record.metrics)
+    return ", ".join(_named(name, record.metrics[name]) for name in shown[:_MOST_FIGURES]) or "-"
+
+
+def _named(name: str, metric: Metric) -> str:
+    text = percent(metric) if metric.low is not None else figure(metric)
+    return text if metric.unit == name else f"{name.replace('_', ' ')} {text}"
+
+
+def training_data(records: Iterable[StageRecord]) -> str:
+    """One row for each set of rows that these stages made or read from a Hub; empty when there is none."""
+    rows = []
+    for record in records:
+        sources = [hub for place in ("data", "dataset") if (hub := hub_repo(record.inputs.get(place, "")))]
+        count = figure(record.metrics.get("rows"))
+        rows += [[f"`{repo}`", f"`{revision}`", record.name, count] for repo, revision in sources]
+        if not sources and record.kind in ("data", "tiny-rows"):
+            rows.append([_scripted(record), f"seed {record.seed}", record.name, count])
+    return table(["rows", "revision", "read by stage", "count"], rows, "lllr") if rows else ""
+
+
+def _scripted(record: StageRecord) -> str:
+    if record.kind == "tiny-rows":
+        return "rows made on the spot for the tiny twin"
+    settings = record.settings
+    detours = f", {100 * settings['detours']:.0f} % with a detour" if settings["detours"] else ""
+    return f"scripted expert, split `{settings['split']}`, {settings['tasks']:,} tasks{detours}"
+
+
+def hardware(records: Iterable[StageRecord]) -> str:
+    """One row for each machine, and the stages that ran on it."""
+    stages: dict[str, list[str]] = {}
+    for record in records:
+        machine = ", ".join(_part(name, value) for name, value in record.hardware.items())
+        stages.setdefault(machine, []).append(record.name)
+    return table(["machine", "stages"], [[machine, ", ".join(names)] for machine, names in stages.items()], "ll")
+
+
+def _part(name: str, value: object) -> str:
+    if name.endswith("_bytes") and isinstance(value, int):
+        return f"{name.removesuffix('_bytes')} {size(value)}"
+    return str(value) if isinstance(value, str) else f"{value} {name}"
+
+
+def versions(records: Iterable[StageRecord]) -> str:
+    """One row for each library; several versions when stages ran with different ones."""
+    found: dict[str, dict[str, None]] = {}
+    for record in records:
+        for library, version in record.versions.items():
+            found.setdefault(library, {})[version] = None
+    return table(["library", "version"], [[name, ", ".join(all_of)] for name, all_of in sorted(found.items())], "ll")
