@@ -20,6 +20,7 @@ _EVALUATION = "an `evaluate` stage measures on tasks that were not trained on"
 _SEED = "write the stage's or the recipe's `seed`"
 _RESUMED = "a killed stage goes on from its last checkpoint by itself"
 _RECORDED = "the loss is in the stage's record"
+_EVERY_STEP = "every step is recorded"
 _ANSWERS = "the loss is on the answers only"
 _TOKENIZER = "it is read from the checkpoint's tokenizer"
 _REMOTE_CODE = "code from a repository is never run"
@@ -57,6 +58,10 @@ _TRAINER_SETS = {
     "log_level": _RECORDED,
     "log_level_replica": _RECORDED,
     "logging_nan_inf_filter": "a loss that is no number stops the stage",
+    "logging_steps": _EVERY_STEP,
+    "logging_strategy": _EVERY_STEP,
+    "logging_first_step": _EVERY_STEP,
+    "include_num_input_tokens_seen": _EVERY_STEP,
     "push_to_hub": _HUB,
     "hub_token": _HUB,
     "hub_private_repo": _HUB,

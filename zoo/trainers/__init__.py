@@ -1,0 +1,1 @@
+"""The stages that train: TRL's trainers, loaded, watched, resumed and saved in one way."""

@@ -1,0 +1,88 @@
+"""A checkpoint into memory to be trained, and what was trained back onto disk as a whole checkpoint.
+
+A LoRA adapter is merged into the base in float32, whatever it was trained in: in bfloat16 most of its small changes
+round away.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from zoo import checkpoint
+from zoo.errors import ModelError
+
+__all__ = ["ADAPTER_FOLDER", "freeze", "load_dataset", "load_model", "lora_config", "write_trained"]
+
+ADAPTER_FOLDER = "adapter"
+
+
+def load_model(folder: Path, dtype: str) -> Any:
+    """The model of a checkpoint in `float32` or `bfloat16`, on the CPU.
+
+    Raises ModelError when its weights are not whole.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
+
+    checkpoint.tensors(folder)
+    kind = AutoModelForImageTextToText if checkpoint.facts(folder).sees_images else AutoModelForCausalLM
+    return kind.from_pretrained(folder, dtype=getattr(torch, dtype))
+
+
+def load_dataset(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Any:
+    """Rows as a dataset of these columns, and of `images` where rows have them, opened when a batch needs them."""
+    from datasets import Dataset, Image, List
+
+    columns = [*columns, *(["images"] if "images" in rows[0] else [])]
+    dataset = Dataset.from_list([{column: row.get(column) for column in columns} for row in rows])
+    return dataset.cast_column("images", List(Image())) if "images" in columns else dataset
+
+
+def lora_config(options: Mapping[str, Any] | None) -> Any:
+    """peft's LoraConfig of a recipe's `lora`, or None."""
+    if options is None:
+        return None
+    from peft import LoraConfig
+
+    return LoraConfig(**options, task_type="CAUSAL_LM")
+
+
+def freeze(model: Any, prefixes: Sequence[str]) -> None:
+    """Keep the parameters whose name starts with a prefix as they are; adapters on them too.
+
+    Raises ModelError for a prefix that no parameter has, or when nothing is left to train.
+    """
+    names = {name: name.removeprefix("base_model.model.") for name, _ in model.named_parameters()}
+    for prefix in prefixes:
+        if not any(name.startswith(prefix) for name in names.values()):
+            heads = sorted({".".join(name.split(".")[:2]) for name in names.values()})
+            raise ModelError(f"no parameter starts with {prefix!r} (in `freeze`); they start with {', '.join(heads)}")
+    for name, parameter in model.named_parameters():
+        if names[name].startswith(tuple(prefixes)):
+            parameter.requires_grad_(False)
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ModelError("`freeze` leaves nothing to train")
+
+
+def write_trained(model: Any, processor: Any, base: Path, folder: Path, dtype: str) -> None:
+    """Write what was trained as a whole checkpoint, and an adapter, if it is one, into `adapter/` beside it."""
+    if hasattr(model, "peft_config"):
+        _write_adapter(model, folder / ADAPTER_FOLDER)
+        model = _merged(base, folder / ADAPTER_FOLDER)
+    checkpoint.save(model, processor, folder, dtype)
+
+
+def _write_adapter(model: Any, folder: Path) -> None:
+    model.save_pretrained(folder)
+    # peft's own card and the path of the base on this machine: neither belongs into an artifact.
+    (folder / "README.md").unlink(missing_ok=True)
+    file = folder / "adapter_config.json"
+    config = json.loads(file.read_text("utf-8"))
+    file.write_text(json.dumps({**config, "base_model_name_or_path": None}, indent=2, sort_keys=True) + "\n", "utf-8")
+
+
+def _merged(base: Path, adapter: Path) -> Any:
+    from peft import PeftModel
+
+    return PeftModel.from_pretrained(load_model(base, "float32"), adapter).merge_and_unload()

@@ -1,0 +1,174 @@
+"""One training run: what every trainer is told, watched step by step, resumed after a kill, measured.
+
+A checkpoint counts once it carries `whole.json`, written after everything else with the size of each file; a folder
+without it, or that no longer agrees with it, was cut off by a kill and is removed. Every step's loss is logged, so that
+the record is the same whether the run was interrupted or not.
+"""
+
+import json
+import math
+import os
+import re
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from transformers import PrinterCallback, TrainerCallback
+
+from zoo.errors import ModelError
+from zoo.records import Metric, StageContext
+
+__all__ = ["last_checkpoint", "mean_of_share", "settings", "thinned", "train"]
+
+_WHOLE = "whole.json"
+_FOLDER = re.compile(r"^checkpoint-(?P<step>\d+)$")
+_SHARE = 0.1
+
+
+def settings(seed: int, checkpoint_steps: int, ctx: StageContext) -> dict[str, Any]:
+    """The options of TRL's config classes that a stage sets itself; `zoo.options` keeps recipes from setting them."""
+    on_cpu = ctx.device == "cpu"
+    if ctx.device.startswith("cuda:"):
+        _see_one_gpu(int(ctx.device.partition(":")[2]))
+    return {
+        "output_dir": str(ctx.scratch / "checkpoints"),
+        "seed": seed,
+        "save_strategy": "steps",
+        "save_steps": checkpoint_steps,
+        "save_total_limit": 2,  # the one before last is there while the last is being written
+        "logging_steps": 1,
+        "logging_nan_inf_filter": False,  # it would hide the loss that must stop the run
+        "include_num_input_tokens_seen": "non_padding",
+        "report_to": "none",
+        "disable_tqdm": True,
+        "use_cpu": on_cpu,
+        # The weights' own type is the arithmetic's: no autocast beside it.
+        "bf16": False,
+        "fp16": False,
+        "tf32": None,
+        # It trades a second forward pass for memory; on a CPU the memory is there and the time is not.
+        "activation_checkpointing": not on_cpu,
+    }
+
+
+def train(trainer: Any, ctx: StageContext) -> dict[str, Metric]:
+    """Train from the last whole checkpoint, if there is one, to the end; what is logged is in `trainer.state`.
+
+    Raises ModelError when the loss or the gradient is no finite number.
+    """
+    folder = Path(trainer.args.output_dir)
+    watch = _Watch(ctx, folder)
+    trainer.remove_callback(PrinterCallback)  # it prints every step; progress is reported through `ctx`
+    trainer.add_callback(watch)
+    resumed = last_checkpoint(folder)
+    if resumed:
+        ctx.log.info("going on from %s", resumed.name)
+    trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+    return {
+        "steps": Metric(trainer.state.global_step, "steps"),
+        "tokens": Metric(trainer.state.num_input_tokens_seen, "tokens"),
+        "tokens_per_second": Metric(watch.tokens_per_second, "tokens/s"),
+        "trainable_parameters": Metric(sum(p.numel() for p in trainer.model.parameters() if p.requires_grad)),
+    }
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest whole checkpoint in a folder; those that a kill cut off are removed."""
+    for _, path in sorted(_checkpoints(folder), reverse=True):
+        if _is_whole(path):
+            return path
+        shutil.rmtree(path)
+    return None
+
+
+def mean_of_share(values: Sequence[float], last: bool) -> float:
+    """The mean of the last (or the first) tenth of a run's values, of one value at least."""
+    count = max(1, math.ceil(len(values) * _SHARE))
+    chosen = values[-count:] if last else values[:count]
+    return sum(chosen) / len(chosen)
+
+
+def thinned(history: Sequence[dict[str, float]], fields: Sequence[str], most: int = 200) -> list[dict[str, float]]:
+    """At most so many points of a history, each the mean of `fields` over neighbouring steps, at the last of them."""
+    width = math.ceil(len(history) / most) or 1
+    groups = [history[start : start + width] for start in range(0, len(history), width)]
+    return [
+        {
+            "step": group[-1]["step"],
+            **{name: _mean([entry[name] for entry in group if name in entry]) for name in fields},
+        }
+        for group in groups
+    ]
+
+
+class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers' classes are untyped here
+    """Reports every step, stops at a loss that is no number, and marks checkpoints whole."""
+
+    def __init__(self, ctx: StageContext, folder: Path) -> None:
+        self.ctx, self.folder = ctx, folder
+        self.started = 0.0
+        self.tokens_before = 0
+        self.tokens_per_second = 0.0
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.started, self.tokens_before = time.perf_counter(), state.num_input_tokens_seen
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
+        if not logs or "loss" not in logs:
+            return
+        for name in ("loss", "grad_norm"):
+            if not math.isfinite(float(logs.get(name, 0.0))):
+                raise ModelError(self._diverged(name, float(logs[name]), state.global_step))
+        seconds = time.perf_counter() - self.started
+        self.tokens_per_second = (state.num_input_tokens_seen - self.tokens_before) / seconds
+        shown = {"loss": logs["loss"], "tokens_per_second": round(self.tokens_per_second, 1)}
+        if "reward" in logs:
+            shown["reward"] = logs["reward"]
+        self.ctx.progress(state.global_step, state.max_steps, **shown)
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        _mark_whole(self.folder / f"checkpoint-{state.global_step}")
+
+    def _diverged(self, name: str, value: float, step: int) -> str:
+        good = last_checkpoint(self.folder)
+        kept = f"the last good checkpoint is {good}" if good else "there is no checkpoint before it"
+        return f"{name} is {value} at step {step}; {kept}; lower `learning_rate` or `max_grad_norm`"
+
+
+def _checkpoints(folder: Path) -> list[tuple[int, Path]]:
+    if not folder.is_dir():
+        return []
+    return [(int(match["step"]), path) for path in folder.iterdir() if (match := _FOLDER.match(path.name))]
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    files = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(_WHOLE)]
+    return {str(path.relative_to(folder)): path.stat().st_size for path in sorted(files)}
+
+
+def _mark_whole(folder: Path) -> None:
+    """Write the mark last; what it speaks of has to be on the disk before it."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+    part = folder / f"{_WHOLE}.part"
+    part.write_text(json.dumps(_sizes(folder)), "utf-8")
+    part.replace(folder / _WHOLE)
+
+
+def _is_whole(folder: Path) -> bool:
+    mark = folder / _WHOLE
+    return mark.is_file() and json.loads(mark.read_text("utf-8")) == _sizes(folder)
+
+
+def _see_one_gpu(index: int) -> None:
+    """Show this process one GPU only: with several and no launcher, transformers would split the batch over them."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    os.environ["CUDA_VISIBLE_DEVICES"] = visible[index] if visible != [""] else str(index)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else math.nan
