@@ -1,0 +1,90 @@
+"""What every world of an agent offers: tasks, a place to act in, a judge that reads the state, and an expert.
+
+A world is found by its name in `zoo.registry.ENVIRONMENTS`. Its actions follow TRL's environment protocol in spirit
+(reset, then actions); that a bad action is data and never raises is part of the bargain.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from zoo.actions import Action
+
+__all__ = ["Environment", "ExpertStep", "Kind", "Split", "Task"]
+
+Split = Literal["train", "held-out-parameters", "held-out-templates"]
+Kind = Literal["operation", "query"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing to do, and everything that decides the world in which it is to be done."""
+
+    id: str
+    """Unique among all tasks of a world: template, parameters and world, readable."""
+    template: str
+    """`app.what`."""
+    kind: Kind
+    """As AndroidLab counts: an operation changes state, a query answers a question with `finish`."""
+    app: str
+    instruction: str
+    parameters: tuple[tuple[str, str], ...]
+    split: Split
+    world: int
+    """Seed of everything on the phone that the parameters leave open."""
+    values: dict[str, str] = field(init=False, repr=False, compare=False)
+    """`parameters` as a dict."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", dict(self.parameters))
+
+
+@dataclass(frozen=True)
+class ExpertStep:
+    """What the expert does next, and why, in both styles of `zoo.schema.AgentSpec`."""
+
+    action: Action
+    reasoning: str
+    """Terse: a few words."""
+    assessment: str
+    """Terse: where the agent is, what it knows, what it needs."""
+    long_reasoning: str
+    """Two or three sentences in the first person."""
+    long_assessment: str
+    """OpenPhone's three lines: Current State, Required Change, Action Need."""
+
+
+class Environment(Protocol):
+    """One agent's world. An instance is used for one episode after the other."""
+
+    done: bool
+    steps: int
+    """Actions since `reset`, invalid ones included."""
+
+    def reset(self, task: Task) -> str:
+        """Begin a task; the first observation."""
+
+    def step(self, action: Action) -> str:
+        """Act; the next observation. An action that hits nothing leaves the screen as it is and counts as a step.
+
+        Raises RuntimeError when the episode is over.
+        """
+
+    def success(self) -> bool:
+        """Whether the task was finished and the state (for a query: the message) is right. False before the end."""
+
+    def sub_goals(self) -> tuple[bool, ...]:
+        """For each part of the task, in order, whether it is reached."""
+
+    def expert(self) -> ExpertStep:
+        """What leads from here to success by the shortest way that the expert knows."""
+
+    def copy(self) -> Any:
+        """An independent environment in the same state; cheap."""
+
+    @staticmethod
+    def draw_tasks(split: Split, count: int, seed: int) -> Sequence[Task]:
+        """So many distinct tasks, evenly over the templates of the split; same arguments, same tasks.
+
+        Raises ValueError, with the maximum, when the split does not have so many.
+        """

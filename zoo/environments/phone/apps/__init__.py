@@ -1,0 +1,22 @@
+"""The apps of the phone, as tables: which screens there are and which commands."""
+
+from collections.abc import Callable, Mapping
+
+from zoo.environments.phone.apps import clock, contacts, messages, settings
+from zoo.environments.phone.commands import COMMANDS as COMMON
+from zoo.environments.phone.state import App, Command, Data, Place, Screen
+
+__all__ = ["APPS", "COMMANDS", "SCREENS"]
+
+APPS: Mapping[str, App] = {
+    "settings": settings.APP,
+    "clock": clock.APP,
+    "contacts": contacts.APP,
+    "messages": messages.APP,
+}
+"""Name of the root screen -> the app."""
+
+SCREENS: Mapping[str, Callable[[Data, Place], Screen]] = {
+    name: draw for app in APPS.values() for name, draw in app.screens.items()
+}
+COMMANDS: Mapping[str, Command] = COMMON | {name: do for app in APPS.values() for name, do in app.commands.items()}

@@ -1,0 +1,147 @@
+"""The scripted expert: what is still wrong, the nearest way to mend it, and a few words on why.
+
+It looks at the state afresh in every step, so it works from wherever an agent has strayed to. What cannot be undone (a
+message sent to somebody else) it cannot mend: it then finishes, and the task fails.
+"""
+
+from typing import NamedTuple
+
+from zoo.actions import DEFAULT_FINISH, Action
+from zoo.environments import ExpertStep
+from zoo.environments.phone.apps import APPS
+from zoo.environments.phone.machine import touchable, visible
+from zoo.environments.phone.state import Data, Effect, Element, Screen, State, Want
+from zoo.environments.phone.tasks import Goal
+
+__all__ = ["next_step", "wants"]
+
+_BACK, _HOME = Action("back"), Action("home")
+
+
+class Move(NamedTuple):
+    """An action, and what it is for."""
+
+    action: Action
+    does: str
+    """`Open Clock`."""
+    needs: str
+    """`Clock`."""
+
+
+def wants(state: State, goal: Goal, seen: bool) -> list[Want]:
+    """What is still to be done, most urgent first; empty when it is time to finish.
+
+    What an operation needs from another screen is read first, and whatever hides it is mended before. A question's
+    answer is read last, so that it is fresh when `finish` says it.
+    """
+    look = [Want(goal.look.places, ())] if goal.look and not seen else []
+    if goal.answer is not None or not look:
+        return [*_repairs(state, goal.data), *look]
+    return [*_repairs(state, goal.data, look[0].places[0][0]), *look]
+
+
+def next_step(state: State, goal: Goal, seen: bool, instruction: str) -> ExpertStep:
+    """What leads from a state to the goal."""
+    screen, elements = visible(state)
+    waiting = wants(state, goal, seen)
+    known = goal.look.fact if goal.look and seen else ""
+    if not waiting:
+        return _finish(screen, goal, known, instruction)
+    return _explained(_move(state, waiting[0], screen, touchable(elements)), screen, known, instruction)
+
+
+def _repairs(state: State, goal: Data, only: str = "") -> list[Want]:
+    """What the apps have to mend, one app after the other so that two never pull in turns; in an app, nearest first."""
+    here = [place[:2] for place in state.stack]
+    names = [only] if only else list(APPS)
+    return [
+        want
+        for name in names
+        for want in sorted(APPS[name].repair(state.data, goal), key=lambda want: -_common(here, want))
+    ]
+
+
+def _common(here: list[tuple[str, str]], want: Want) -> int:
+    """Screens that are already open on the way to a want."""
+    matches = [a == b for a, b in zip(here, want.places, strict=False)]
+    return matches.index(False) if False in matches else len(matches)
+
+
+def _move(state: State, want: Want, screen: Screen, numbered: list[Element]) -> Move:
+    here = [place[:2] for place in state.stack]
+    if here and here[-1] == want.places[-1]:
+        return _act(want, screen, numbered, state.stack[-1].focus, state.stack[-1].scroll)
+    common = _common(here, want)
+    if common < len(here):
+        return _retreat(len(here) - common, common)
+    target = want.places[common]
+    effect = ("open", *target) if target[1] else ("open", target[0])
+    return _reach(effect, screen, numbered, state.stack[-1].scroll if state.stack else 0)
+
+
+def _retreat(surplus: int, common: int) -> Move:
+    """Back out of wrong screens, or start over from the launcher where that is shorter."""
+    if surplus <= 1 + common:
+        return Move(_BACK, "Go back", "another screen")
+    return Move(_HOME, "Go home", "another app")
+
+
+def _act(want: Want, screen: Screen, numbered: list[Element], focus: str, scroll: int) -> Move:
+    """At the place of a want: fill what is not filled, then touch."""
+    for name, value in want.fields:
+        picks = [element for element in numbered if element.on_tap == ("put", name, value)]
+        if picks and picks[0].status != "selected":
+            return _reach(picks[0].on_tap, screen, numbered, scroll)
+        holds = [element.value for element in numbered if element.on_tap == ("focus", name)]
+        if holds and holds[0] != value:
+            if focus == name:
+                return Move(Action("text", (value,)), f'Type "{value}"', f'"{value}"')
+            return _reach(("focus", name), screen, numbered, scroll)
+    return _reach(want.effect, screen, numbered, scroll)
+
+
+def _reach(effect: Effect, screen: Screen, numbered: list[Element], scroll: int) -> Move:
+    """Touch the element that has an effect, or scroll towards it. Wants name only effects that their screens have."""
+    for index, element in enumerate(numbered, start=1):
+        if effect and element.on_tap == effect:
+            return Move(Action("tap", (index,)), _tapping(element), element.label)
+        if effect and element.on_hold == effect:
+            return Move(Action("long_press", (index,)), f"Hold {element.label}", element.label)
+    position, label = next((at, row.label) for at, row in enumerate(screen.rows) if effect in (row.on_tap, row.on_hold))
+    direction = "down" if position < scroll else "up"
+    container = 1 + next(at for at, element in enumerate(numbered) if element.role == "ListView")
+    return Move(Action("swipe", (container, direction, "long")), f"Scroll to {label}", label)
+
+
+def _tapping(element: Element) -> str:
+    if element.on_tap[0] == "open":
+        return f"Open {element.label}"
+    if element.on_tap[0] == "focus":
+        return f"Select {element.label}"
+    return f"Switch {element.label}" if element.role == "Switch" else f"Tap {element.label}"
+
+
+def _explained(move: Move, screen: Screen, known: str, instruction: str) -> ExpertStep:
+    knows = f" Know {known}." if known else ""
+    return ExpertStep(
+        move.action,
+        f"{move.does}.",
+        f"On {screen.title}; need {move.needs}.{knows}",
+        f"My task is: {instruction} I am on the screen {screen.title}. The next thing I need is {move.needs}. "
+        f"So I do this: {move.does}.",
+        f"Current State: The screen {screen.title} is open.{f' I have read {known}.' if known else ''}\n"
+        f"Required Change: {instruction}\n"
+        f"Action Need: {move.does}.",
+    )
+
+
+def _finish(screen: Screen, goal: Goal, known: str, instruction: str) -> ExpertStep:
+    message = DEFAULT_FINISH if goal.answer is None else goal.answer
+    outcome = "Done" if goal.answer is None else f"It is {known}"
+    return ExpertStep(
+        Action("finish", (message,)),
+        f"{outcome}.",
+        f"On {screen.title}; nothing left.",
+        f"My task is: {instruction} I am on the screen {screen.title}, and nothing is left to do. {outcome}.",
+        f"Current State: The screen {screen.title} is open. {outcome}.\nRequired Change: None.\nAction Need: Finish.",
+    )
