@@ -1,0 +1,24 @@
+"""The only module that talks to a Hub as a client: pin, list, fetch, upload.
+
+Every failure of the network or the Hub is a HubError that says which endpoint, repository and revision, what happened,
+and what to do instead. Pickled weights (`*.bin`, `*.pt`, `*.pkl`, `*.pth`, `*.ckpt`) are never fetched from a model
+repository, since loading one runs whatever code it holds.
+"""
+
+from zoo.hub.download import PICKLED, Pinned, fetch, fetch_file, files, pin
+from zoo.hub.endpoint import Endpoint, Kind, public_endpoint
+from zoo.hub.upload import check_rights, upload
+
+__all__ = [
+    "PICKLED",
+    "Endpoint",
+    "Kind",
+    "Pinned",
+    "check_rights",
+    "fetch",
+    "fetch_file",
+    "files",
+    "pin",
+    "public_endpoint",
+    "upload",
+]

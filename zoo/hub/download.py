@@ -1,0 +1,166 @@
+"""From a Hub: pin a reference to a commit, list its files, fetch them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+from zoo.errors import HubError, did_you_mean
+from zoo.hub.endpoint import Endpoint, Kind, api_of
+from zoo.hub.failure import explained, reason
+from zoo.hub.quiet import quiet
+from zoo.refs import HubRef
+
+__all__ = ["PICKLED", "Pinned", "fetch", "fetch_file", "files", "pin"]
+
+PICKLED = ("*.bin", "*.pt", "*.pkl", "*.pth", "*.ckpt", "*.pickle")
+
+_ANSWER_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """A repository at a commit, on the Hub that has it."""
+
+    repo: str
+    kind: Kind
+    commit: str
+    endpoint: Endpoint
+
+    def __str__(self) -> str:
+        return f"{self.repo}@{self.commit}"
+
+
+def pin(ref: HubRef, kind: Kind, endpoints: Sequence[Endpoint]) -> Pinned:
+    """The commit that a reference means, on the first endpoint that has it.
+
+    Raises HubError with what each endpoint said when none has it.
+    """
+    said = []
+    for endpoint in endpoints:
+        try:
+            info = api_of(endpoint).repo_info(ref.repo, revision=ref.revision, repo_type=kind, timeout=_ANSWER_SECONDS)
+        except Exception as error:
+            said.append(f"{endpoint}: {reason(error, endpoint)}{_nearest_revision(error, ref, kind, endpoint)}")
+        else:
+            return Pinned(ref.repo, kind, str(info.sha), endpoint)
+    listed = "\n    ".join(said) or "no Hub was asked"
+    raise HubError(f"{kind} {ref}: not found.\n    {listed}")
+
+
+def _nearest_revision(error: Exception, ref: HubRef, kind: Kind, endpoint: Endpoint) -> str:
+    """For a missing revision: the branch or tag that was probably meant."""
+    from huggingface_hub.errors import RevisionNotFoundError
+
+    if not isinstance(error, RevisionNotFoundError):
+        return ""
+    try:
+        refs = api_of(endpoint).list_repo_refs(ref.repo, repo_type=kind)
+    except Exception as unlisted:
+        return f" (its branches cannot be listed: {reason(unlisted, endpoint)})"
+    return "; " + did_you_mean(ref.revision, [item.name for item in (*refs.branches, *refs.tags)])
+
+
+def files(pinned: Pinned) -> dict[str, int]:
+    """Path -> bytes of every file of a pinned repository, without a download.
+
+    Raises HubError.
+    """
+    from huggingface_hub.hf_api import RepoFile
+
+    with explained(pinned.endpoint, str(pinned)):
+        tree = api_of(pinned.endpoint).list_repo_tree(
+            pinned.repo, recursive=True, revision=pinned.commit, repo_type=pinned.kind
+        )
+        return {item.path: item.size for item in tree if isinstance(item, RepoFile)}
+
+
+def fetch(pinned: Pinned, destination: Path | None = None, only: Sequence[str] = (), cache: Path | None = None) -> Path:
+    """Download a snapshot; a download that was cut short goes on where it was.
+
+    `only`: globs of paths. `destination`: a folder for these files alone, else they are a snapshot in huggingface's
+    cache (`cache`, if not the usual one). The commit, never a branch, names the snapshot: a repository of the same name
+    on another Hub cannot be taken for this one.
+
+    Raises HubError, also when nothing matches `only`, or when a model has weights as pickles alone.
+    """
+    from huggingface_hub import snapshot_download
+
+    wanted = _wanted(pinned, files(pinned), only)
+    with explained(pinned.endpoint, str(pinned)), quiet():
+        folder = snapshot_download(
+            pinned.repo,
+            repo_type=pinned.kind,
+            revision=pinned.commit,
+            endpoint=pinned.endpoint.url,
+            token=pinned.endpoint.token or False,
+            local_dir=destination,
+            cache_dir=cache,
+            allow_patterns=[_escaped(path) for path in wanted],
+        )
+    _check_whole(pinned, Path(folder), wanted)
+    return Path(folder)
+
+
+def fetch_file(pinned: Pinned, path: str, cache: Path | None = None) -> Path:
+    """Download one file into huggingface's cache.
+
+    Raises HubError, also for pickled weights.
+    """
+    from huggingface_hub import hf_hub_download
+
+    if pinned.kind == "model" and _is_pickled(path):
+        raise HubError(f"{pinned.endpoint}: {pinned}: {path} is a pickle and is not fetched. Use a safetensors file.")
+    with explained(pinned.endpoint, f"{pinned}: {path}"), quiet():
+        file = hf_hub_download(
+            pinned.repo,
+            path,
+            repo_type=pinned.kind,
+            revision=pinned.commit,
+            endpoint=pinned.endpoint.url,
+            token=pinned.endpoint.token or False,
+            cache_dir=cache,
+        )
+    return Path(file)
+
+
+def _is_pickled(path: str) -> bool:
+    return any(fnmatch(path.lower(), pattern) for pattern in PICKLED)
+
+
+def _escaped(path: str) -> str:
+    """A path as a glob that matches it alone."""
+    return path.translate({ord(sign): f"[{sign}]" for sign in "*?["})
+
+
+def _wanted(pinned: Pinned, there: dict[str, int], only: Sequence[str]) -> dict[str, int]:
+    """The files to fetch, with their sizes."""
+    chosen = {path: size for path, size in there.items() if not only or any(fnmatch(path, glob) for glob in only)}
+    if not chosen:
+        asked = ", ".join(only) or "*"
+        raise HubError(f"{pinned.endpoint}: {pinned}: has no file like {asked}. It has {_some(there)}.")
+    if pinned.kind != "model":
+        return chosen
+    safe = {path: size for path, size in chosen.items() if not _is_pickled(path)}
+    pickles = sorted(chosen.keys() - safe.keys())
+    if pickles and not any(path.endswith((".safetensors", ".gguf", ".onnx")) for path in safe):
+        raise HubError(
+            f"{pinned.endpoint}: {pinned}: has its weights only as pickles ({_some(pickles)}), which are not fetched. "
+            "Name a revision or a repository with safetensors."
+        )
+    return safe
+
+
+def _some(paths: Sequence[str] | dict[str, int]) -> str:
+    names = sorted(paths)
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "") or "none"
+
+
+def _check_whole(pinned: Pinned, folder: Path, wanted: dict[str, int]) -> None:
+    """huggingface_hub returns a folder that exists when it cannot reach the Hub, whatever is in it."""
+    for path, size in wanted.items():
+        file = folder / path
+        found = file.stat().st_size if file.is_file() else None
+        if found != size:
+            was = "is missing" if found is None else f"has {found} bytes instead of {size}"
+            raise HubError(f"{pinned.endpoint}: {pinned}: after the download {file} {was}. Delete it and run again.")

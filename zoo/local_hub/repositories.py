@@ -1,0 +1,322 @@
+"""Repositories, commits, branches and tags, in one SQLite file.
+
+SQLite and not JSON files: moving a branch, adding the commit that it moves to and checking that nobody moved it in the
+meantime is one transaction, kill -9 at any instant leaves the state before or after it, and several server processes on
+one root take turns without a lock file of ours. The rollback journal, not the write-ahead log, since the latter needs
+memory shared between processes, which network file systems do not give. A commit holds its whole listing (path ->
+content) as JSON: repositories here have tens of files, and a read needs no walk.
+"""
+
+import hashlib
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from zoo.errors import HubError
+from zoo.local_hub.names import Kind, reference
+from zoo.local_hub.refusal import Refused, repository_not_found, revision_not_found
+
+__all__ = ["Commit", "Entry", "Reference", "Repositories", "Repository"]
+
+_SHORTEST_PREFIX = 7
+_LAYOUT = 1
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS repositories (
+    id INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, private INTEGER NOT NULL, created TEXT NOT NULL,
+    details TEXT NOT NULL, UNIQUE (kind, name));
+CREATE TABLE IF NOT EXISTS commits (
+    repository INTEGER NOT NULL REFERENCES repositories ON DELETE CASCADE, sha TEXT NOT NULL, parent TEXT,
+    title TEXT NOT NULL, message TEXT NOT NULL, date TEXT NOT NULL, files TEXT NOT NULL, PRIMARY KEY (repository, sha));
+CREATE TABLE IF NOT EXISTS refs (
+    repository INTEGER NOT NULL REFERENCES repositories ON DELETE CASCADE, type TEXT NOT NULL, name TEXT NOT NULL,
+    sha TEXT NOT NULL, PRIMARY KEY (repository, type, name));
+"""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file in a commit."""
+
+    oid: str
+    """git's SHA-1 of the content, or of its pointer when it is kept as a large file."""
+    size: int
+    sha256: str
+    """Its content in `Blobs`."""
+    large: bool
+    """Whether clients see it as a file of LFS."""
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A repository, without its commits."""
+
+    id: int
+    kind: Kind
+    name: str
+    """`owner/name`."""
+    private: bool
+    created: str
+    details: Mapping[str, object] = field(default_factory=dict)
+    """What a Space has besides: `sdk`, `hardware`, `variables`, `secrets` (names only)."""
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A state of a repository."""
+
+    sha: str
+    parent: str | None
+    title: str
+    message: str
+    date: str
+    files: Mapping[str, Entry]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A branch, a tag, or the head of a pull request."""
+
+    type: str
+    """`branch`, `tag` or `pull`."""
+    name: str
+    sha: str
+
+
+class Repositories:
+    """Everything but contents. Each call is one transaction on a connection of its own: any thread, any process."""
+
+    def __init__(self, root: Path) -> None:
+        self._file = root / "hub.sqlite"
+        with self._transaction() as database:
+            layout = database.execute("PRAGMA user_version").fetchone()[0]
+            if layout not in (0, _LAYOUT):
+                raise HubError(f"{self._file}: has layout {layout}, this version reads {_LAYOUT}. Use another folder.")
+            for statement in filter(str.strip, _SCHEMA.split(";")):
+                database.execute(statement)
+            database.execute(f"PRAGMA user_version = {_LAYOUT}")
+
+    @contextmanager
+    def _transaction(self, write: bool = True) -> Iterator[sqlite3.Connection]:
+        database = sqlite3.connect(self._file, timeout=60, isolation_level=None)
+        try:
+            database.execute("PRAGMA foreign_keys = ON")
+            database.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+            yield database
+            database.execute("COMMIT")
+        finally:
+            database.close()
+
+    def create(
+        self, kind: Kind, name: str, private: bool, details: Mapping[str, object], files: Mapping[str, Entry]
+    ) -> Repository:
+        """A new repository with one commit on `main`.
+
+        Raises Refused (409) when there is one of that kind and name.
+        """
+        with self._transaction() as database:
+            if _find(database, kind, name):
+                raise Refused(409, f"You already created this {kind} repo: {name}")
+            row = (kind, name, private, _now(), json.dumps(details))
+            statement = "INSERT INTO repositories (kind, name, private, created, details) VALUES (?, ?, ?, ?, ?)"
+            number = database.execute(statement, row).lastrowid
+            sha = _add_commit(database, number or 0, None, "initial commit", "", files)
+            database.execute("INSERT INTO refs VALUES (?, 'branch', 'main', ?)", (number, sha))
+            return _get(database, kind, name)
+
+    def get(self, kind: Kind, name: str) -> Repository:
+        """Raises Refused (404)."""
+        with self._transaction(write=False) as database:
+            return _get(database, kind, name)
+
+    def all(self, kind: Kind) -> list[Repository]:
+        """Every repository of a kind, the newest first."""
+        with self._transaction(write=False) as database:
+            rows = database.execute("SELECT * FROM repositories WHERE kind = ? ORDER BY id DESC", (kind,)).fetchall()
+            return [_repository(row) for row in rows]
+
+    def delete(self, kind: Kind, name: str) -> None:
+        """Raises Refused (404). Its contents stay until `Blobs.sweep`."""
+        with self._transaction() as database:
+            database.execute("DELETE FROM repositories WHERE id = ?", (_get(database, kind, name).id,))
+
+    def move(self, kind: Kind, name: str, to: str) -> None:
+        """Give it another name.
+
+        Raises Refused (404) when there is none, (409) when the other name is taken.
+        """
+        with self._transaction() as database:
+            repository = _get(database, kind, name)
+            if _find(database, kind, to):
+                raise Refused(409, f"There already is a {kind} {to}.")
+            database.execute("UPDATE repositories SET name = ? WHERE id = ?", (to, repository.id))
+
+    def change(
+        self, repository: Repository, private: bool | None = None, details: Mapping[str, object] | None = None
+    ) -> Repository:
+        """Set whether it is private, and merge `details` into its own, one level deep."""
+        with self._transaction() as database:
+            now = _get(database, repository.kind, repository.name)
+            merged = json.dumps({**now.details, **(details or {})})
+            row = (now.private if private is None else private, merged, now.id)
+            database.execute("UPDATE repositories SET private = ?, details = ? WHERE id = ?", row)
+            return _get(database, repository.kind, repository.name)
+
+    def references(self, repository: Repository) -> list[Reference]:
+        """Branches, tags and pull requests, by name."""
+        with self._transaction(write=False) as database:
+            rows = database.execute(
+                "SELECT type, name, sha FROM refs WHERE repository = ? ORDER BY name", (repository.id,)
+            )
+            return [Reference(*row) for row in rows]
+
+    def resolve(self, repository: Repository, revision: str) -> Commit:
+        """The commit of a branch, tag, pull request (`refs/pr/1`), commit, or prefix of 7 digits and more.
+
+        Raises Refused (404).
+        """
+        with self._transaction(write=False) as database:
+            return _resolve(database, repository, revision)
+
+    def history(self, repository: Repository, revision: str) -> list[Commit]:
+        """From a revision back to the first commit.
+
+        Raises Refused (404).
+        """
+        with self._transaction(write=False) as database:
+            commits = [_resolve(database, repository, revision)]
+            while parent := commits[-1].parent:
+                commits.append(_resolve(database, repository, parent))
+            return commits
+
+    def commit(
+        self,
+        repository: Repository,
+        branch: str,
+        title: str,
+        message: str,
+        change: Callable[[dict[str, Entry]], None],
+        parent: str = "",
+        pull: bool = False,
+    ) -> tuple[str, int]:
+        """Add a commit and move the branch to it, or open a pull request with it.
+
+        `change` edits the listing in place, inside the transaction; whatever it raises undoes everything. Returns the
+        commit and the pull request's number (0 for none).
+
+        Raises Refused (404) when there is no such branch, (412) when it is not at `parent` any more.
+        """
+        with self._transaction() as database:
+            head = _resolve(database, repository, branch)
+            if parent and not head.sha.startswith(parent):
+                raise Refused(412, "A commit has happened since. Please refresh and try again.")
+            files = dict(head.files)
+            change(files)
+            sha = _add_commit(database, repository.id, head.sha, title, message, files)
+            if pull:
+                return sha, _open_pull(database, repository, sha)
+            query = "UPDATE refs SET sha = ? WHERE repository = ? AND name = ? AND type != 'tag'"
+            if not database.execute(query, (sha, repository.id, branch)).rowcount:
+                raise Refused(404, f"{branch!r} is no branch of {repository.name}: commit to one.", "RevisionNotFound")
+            return sha, 0
+
+    def squash(self, repository: Repository, branch: str, title: str) -> None:
+        """Make the branch one commit without a parent. The old ones stay reachable by their names.
+
+        Raises Refused (404).
+        """
+        with self._transaction() as database:
+            head = _resolve(database, repository, branch)
+            sha = _add_commit(database, repository.id, None, title, "", head.files)
+            query = "UPDATE refs SET sha = ? WHERE repository = ? AND name = ? AND type = 'branch'"
+            if not database.execute(query, (sha, repository.id, branch)).rowcount:
+                raise Refused(404, f"{branch!r} is no branch of {repository.name}.", "RevisionNotFound")
+
+    def add_reference(self, repository: Repository, type: str, name: str, revision: str) -> None:
+        """A new branch or tag at a revision.
+
+        Raises Refused (404) when there is no such revision, (409) when the name is taken.
+        """
+        reference(name)
+        with self._transaction() as database:
+            sha = _resolve(database, repository, revision).sha
+            try:
+                database.execute("INSERT INTO refs VALUES (?, ?, ?, ?)", (repository.id, type, name, sha))
+            except sqlite3.IntegrityError:
+                raise Refused(409, f"{type.capitalize()} reference already exists: {name}") from None
+
+    def delete_reference(self, repository: Repository, type: str, name: str) -> None:
+        """Raises Refused (403) for `main`, (404) when there is none."""
+        if (type, name) == ("branch", "main"):
+            raise Refused(403, "Cannot delete the default branch 'main'.")
+        with self._transaction() as database:
+            query = "DELETE FROM refs WHERE repository = ? AND type = ? AND name = ?"
+            if not database.execute(query, (repository.id, type, name)).rowcount:
+                raise revision_not_found(repository.name, name)
+
+    def used_contents(self) -> set[str]:
+        """The SHA-256 of every content that some commit holds."""
+        with self._transaction(write=False) as database:
+            rows = database.execute("SELECT files FROM commits")
+            return {entry[2] for (files,) in rows for entry in json.loads(files).values()}
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def _repository(row: tuple[int, Kind, str, int, str, str]) -> Repository:
+    number, kind, name, private, created, details = row
+    return Repository(number, kind, name, bool(private), created, json.loads(details))
+
+
+def _find(database: sqlite3.Connection, kind: Kind, name: str) -> Repository | None:
+    row = database.execute("SELECT * FROM repositories WHERE kind = ? AND name = ?", (kind, name)).fetchone()
+    return _repository(row) if row else None
+
+
+def _get(database: sqlite3.Connection, kind: Kind, name: str) -> Repository:
+    if found := _find(database, kind, name):
+        return found
+    raise repository_not_found(kind, name)
+
+
+def _resolve(database: sqlite3.Connection, repository: Repository, revision: str) -> Commit:
+    query = "SELECT sha FROM refs WHERE repository = ? AND name = ? ORDER BY type = 'tag'"
+    named = database.execute(query, (repository.id, revision)).fetchone()
+    wanted = named[0] if named else revision
+    columns = "SELECT sha, parent, title, message, date, files FROM commits WHERE repository = ?"
+    row = database.execute(f"{columns} AND sha = ?", (repository.id, wanted)).fetchone()
+    if row is None and len(wanted) >= _SHORTEST_PREFIX and wanted.isalnum():
+        rows = database.execute(f"{columns} AND sha GLOB ? LIMIT 2", (repository.id, wanted + "*")).fetchall()
+        row = rows[0] if len(rows) == 1 else None
+    if row is None:
+        raise revision_not_found(repository.name, revision)
+    sha, parent, title, message, date, files = row
+    return Commit(sha, parent, title, message, date, {path: Entry(*entry) for path, entry in json.loads(files).items()})
+
+
+def _add_commit(
+    database: sqlite3.Connection, number: int, parent: str | None, title: str, message: str, files: Mapping[str, Entry]
+) -> str:
+    listing = {path: (entry.oid, entry.size, entry.sha256, entry.large) for path, entry in sorted(files.items())}
+    text = json.dumps(listing, ensure_ascii=False)
+    date = _now()
+    # The clock is part of the name, so that equal contents committed twice, here or on another Hub, are two commits and
+    # a cache that is shared between Hubs cannot take one for the other.
+    identity = json.dumps([number, parent, title, message, date, time.time_ns(), text])
+    sha = hashlib.sha1(identity.encode(), usedforsecurity=False).hexdigest()
+    row = (number, sha, parent, title, message, date, text)
+    database.execute("INSERT INTO commits VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    return sha
+
+
+def _open_pull(database: sqlite3.Connection, repository: Repository, sha: str) -> int:
+    query = "SELECT COUNT(*) FROM refs WHERE repository = ? AND type = 'pull'"
+    pull = int(database.execute(query, (repository.id,)).fetchone()[0]) + 1
+    database.execute("INSERT INTO refs VALUES (?, 'pull', ?, ?)", (repository.id, f"refs/pr/{pull}", sha))
+    return pull
