@@ -8,7 +8,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["DISTRIBUTIONS", "hardware", "versions"]
+__all__ = ["DISTRIBUTIONS", "device", "hardware", "versions"]
+
+_NVIDIA = Path("/proc/driver/nvidia/gpus")
 
 DISTRIBUTIONS = (
     "edgezoo",
@@ -35,13 +37,27 @@ def versions(distributions: Iterable[str] = DISTRIBUTIONS) -> dict[str, str]:
     return found
 
 
-def hardware() -> dict[str, Any]:
-    """Processor, cores that this process may use, and memory in bytes."""
+def hardware(gpus: Path = _NVIDIA) -> dict[str, Any]:
+    """Processor, cores that this process may use, memory in bytes, and the names of NVIDIA GPUs."""
     return {
         "cpu": _cpu_name(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "gpus": _gpu_names(gpus),
     }
+
+
+def device(asked: str, gpus: Path = _NVIDIA) -> str:
+    """The device that `auto` stands for: `cuda` where the driver shows a GPU, else `cpu`. Anything else is itself."""
+    if asked != "auto":
+        return asked
+    return "cuda" if _gpu_names(gpus) else "cpu"
+
+
+def _gpu_names(gpus: Path) -> list[str]:
+    files = sorted(gpus.glob("*/information"))
+    found = (re.search(r"^Model:\s*(.+)$", file.read_text(), re.MULTILINE) for file in files)
+    return [match[1].strip() for match in found if match]
 
 
 def _cpu_name() -> str:

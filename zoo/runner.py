@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from zoo import errors, fingerprint, machine, registry
 from zoo.cache import Cache, Finished
-from zoo.errors import EnvironmentFailure, StageFailed, ZooError
+from zoo.errors import StageFailed, ZooError
 from zoo.plan import PlannedStage, StageInput, lineage
 from zoo.records import Metric, StageRecord, StageResult
 from zoo.refs import StageRef
@@ -78,7 +78,6 @@ class Runner:
         return finished
 
     def _finish(self, stage: PlannedStage, stages: list[PlannedStage], finished: Mapping[str, Finished]) -> Finished:
-        self._check_extra(stage)
         key = str(stage.key)
         with self.cache.lock(key, wait_seconds=-1):
             if found := self.cache.find(key):  # another recipe made the same while we waited
@@ -93,14 +92,6 @@ class Runner:
             done = self.cache.finish(key, record)
         self.watch.finished(stage, done)
         return done
-
-    def _check_extra(self, stage: PlannedStage) -> None:
-        entry = registry.STAGES[stage.kind]
-        if missing := registry.missing_modules(entry):
-            raise EnvironmentFailure(
-                f"stage {stage.name} ({stage.kind}) needs {', '.join(missing)}, which is not installed; "
-                f"run: pip install 'edgezoo[{entry.extra}]'"
-            )
 
     def _job(self, stage: PlannedStage, stages: list[PlannedStage], finished: Mapping[str, Finished]) -> Job:
         key = str(stage.key)

@@ -1,0 +1,36 @@
+# Thin targets: what they do is in the package. `make demo` and `make test` need Python and make, nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RECIPES := $(BIN)/recipes
+
+.PHONY: demo test check proofs clean
+
+demo: $(VENV)/.ready
+	$(RECIPES) hub seed
+	$(RECIPES) run recipes/pocket-135m.yaml
+	$(RECIPES) pull edgezoo/pocket-135m-GGUF --file q8_0 --to runs
+	$(RECIPES) act --model runs/Pocket-135M-Q8_0.gguf
+
+test: $(VENV)/.ready
+	$(BIN)/pytest -q
+
+# Proofs that take minutes: twenty kills, a wheel in a clean environment.
+proofs: $(VENV)/.ready
+	$(BIN)/pytest -q -m slow
+
+check: $(VENV)/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# The environment is built once; a change of the pins builds it again. torch comes first: with the pinned build in place
+# nothing that asks for torch looks for another.
+$(VENV)/.ready: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) dist build

@@ -1,0 +1,122 @@
+"""What a plan reads from outside: repositories of Hubs, pinned to commits, and paths, known by their content.
+
+The embedded Hub comes first, then the public one, unless the command works offline. A plan asks the embedded Hub's
+folder directly; nothing is served for that.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from zoo import fingerprint, hub
+from zoo.cache import Cache
+from zoo.errors import HubError
+from zoo.hub import Endpoint, Kind, Pinned
+from zoo.local_hub import running
+from zoo.local_hub.reading import commit_of, file_of
+from zoo.plan import StageInput
+from zoo.preflight import BaseModel
+from zoo.refs import HubRef, PathRef
+from zoo.schema import Accepts
+
+__all__ = ["Outside"]
+
+
+@dataclass
+class Outside:
+    """The Hubs and folders that one command may read."""
+
+    home: Path
+    offline: bool = False
+    pins: dict[tuple[HubRef, Kind], str] = field(default_factory=dict)
+    """(reference, type of repository) -> commit, as found by `identify`."""
+    unreachable: dict[HubRef, str] = field(default_factory=dict)
+    """References that no Hub could be asked for, with what went wrong."""
+
+    @property
+    def cache(self) -> Cache:
+        return Cache(self.home)
+
+    @property
+    def hub_root(self) -> Path:
+        return self.home / "hub"
+
+    def identify(self, ref: HubRef | PathRef, accepts: Accepts) -> str | None:
+        """The content of a reference, for a key. None, and an entry in `unreachable`, when no Hub has or answers it."""
+        if isinstance(ref, PathRef):
+            return f"sha256:{_content(ref.path)}"
+        kind = _kind(accepts)
+        if (ref, kind) not in self.pins:
+            try:
+                self.pins[ref, kind] = self._embedded_commit(ref, kind) or self._public_commit(ref, kind)
+            except HubError as error:
+                self.unreachable[ref] = str(error)
+                return None
+        return f"{ref.repo}@{self.pins[ref, kind]}"
+
+    def base_model(self, ref: HubRef) -> BaseModel | None:
+        """The small files of a model, without its weights; None when no Hub could be asked."""
+        if ref in self.unreachable or (ref, "model") not in self.pins:
+            return None
+        read = self._reader(ref)
+        tokenizer = json.loads(read("tokenizer_config.json") or b"{}")
+        template = "chat_template" in tokenizer or read("chat_template.jinja") is not None
+        return BaseModel(config=json.loads(read("config.json") or b"{}"), has_chat_template=template)
+
+    @contextmanager
+    def fetcher(self) -> Iterator[Callable[[StageInput], Path]]:
+        """Brings what a plan names to this machine. The embedded Hub is served from the first fetch that needs it."""
+        with ExitStack() as stack:
+            served = cache(lambda: stack.enter_context(self.embedded()))
+
+            def fetch(item: StageInput) -> Path:
+                if isinstance(item.ref, PathRef):
+                    return item.ref.path.resolve()
+                assert isinstance(item.ref, HubRef)
+                kind = _kind(item.accepts)
+                here = self._embedded_commit(item.ref, kind) == self.pins[item.ref, kind]
+                endpoint = served() if here else hub.public_endpoint()
+                return hub.fetch(Pinned(item.ref.repo, kind, self.pins[item.ref, kind], endpoint))
+
+            yield fetch
+
+    @contextmanager
+    def embedded(self) -> Iterator[Endpoint]:
+        """The embedded Hub, served while the block runs, by whoever serves it already or by this process."""
+        with running(self.hub_root) as endpoint:
+            yield endpoint
+
+    def _embedded_commit(self, ref: HubRef, kind: Kind) -> str | None:
+        return commit_of(self.hub_root, kind, ref.repo, ref.revision)
+
+    def _reader(self, ref: HubRef) -> Callable[[str], bytes | None]:
+        commit = self.pins[ref, "model"]
+        if self._embedded_commit(ref, "model") == commit:
+            return lambda path: file_of(self.hub_root, "model", ref.repo, commit, path)
+        pinned = Pinned(ref.repo, "model", commit, hub.public_endpoint())
+        present = hub.files(pinned)
+        return lambda path: hub.fetch_file(pinned, path).read_bytes() if path in present else None
+
+    def _public_commit(self, ref: HubRef, kind: Kind) -> str:
+        if self.offline:
+            raise HubError(
+                f"{ref}: the embedded Hub in {self.hub_root} does not have it and --offline asks no other; "
+                "fill it with: recipes hub seed"
+            )
+        return hub.pin(ref, kind, [hub.public_endpoint()]).commit
+
+
+def _kind(accepts: Accepts) -> Kind:
+    if accepts.hub is None:  # the recipe's checks refuse a Hub reference here
+        raise ValueError(f"{accepts.produces} do not come from a Hub")
+    return accepts.hub
+
+
+def _content(path: Path) -> str:
+    if path.is_file():
+        return fingerprint.of_file(path)
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    return fingerprint.of_data({str(file.relative_to(path)): fingerprint.of_file(file) for file in files})

@@ -1,0 +1,271 @@
+"""Commands that plan and run a recipe: plan, run, status."""
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
+from dataclasses import asdict
+from typing import Any, Literal
+
+import click
+import yaml
+from rich.console import Console
+
+from zoo import hub, machine, preflight
+from zoo.cache import Cache, Finished, default_root
+from zoo.cli.display import LiveWatch, plan_table, results_table, second_text
+from zoo.cli.library import find, overrides, tiny
+from zoo.cli.outside import Outside
+from zoo.errors import CacheError, HubError, RecipeError, did_you_mean
+from zoo.hub import Endpoint
+from zoo.plan import PlannedStage, lock, selected
+from zoo.plan import plan as make_plan
+from zoo.publish import push as push_folder
+from zoo.recipe import LoadedRecipe, load
+from zoo.refs import StageRef
+from zoo.runner import Runner
+from zoo.schema import PublishSpec
+
+__all__ = ["plan", "run", "status"]
+
+_offline = click.option("--offline", is_flag=True, help="Ask the embedded Hub only, never the public one.")
+_as_json = click.option("--json", "as_json", is_flag=True, help="One JSON line on standard output.")
+
+
+@click.command()
+@click.argument("recipe")
+@overrides
+@tiny
+@_offline
+@_as_json
+def plan(recipe: str, overrides: tuple[str, ...], tiny: bool, offline: bool, as_json: bool) -> None:
+    """Print what a run would do, and what it would need. Imports no torch, downloads no weights."""
+    loaded = load(find(recipe), overrides, tiny=tiny)
+    outside = Outside(default_root(), offline or tiny)
+    stages = make_plan(loaded.recipe, outside.identify)
+    needed = preflight.needs(stages, outside.base_model)
+    rows = [_row(stage, outside.cache, needed.get(stage.name)) for stage in stages]
+    if as_json:
+        click.echo(json.dumps({"recipe": loaded.name, "stages": rows, "unreachable": _unreachable(outside)}))
+        return
+    console = Console()
+    _print_plan(console, loaded, outside, rows)
+    for name, need in needed.items():
+        if problem := preflight.memory_problem(loaded.recipe.hardware, name, need):
+            console.print(f"[yellow]{problem}[/]")
+    if wrong := preflight.problems(loaded, stages, outside.base_model):
+        raise RecipeError(wrong)
+
+
+@click.command()
+@click.argument("recipe")
+@overrides
+@tiny
+@click.option("--from", "first", metavar="STAGE", help="This stage and what rests on it; the rest must be cached.")
+@click.option("--until", "last", metavar="STAGE", help="This stage and what it rests on.")
+@click.option("--only", metavar="STAGE", help="This stage alone; what it reads must be cached.")
+@click.option("--force", multiple=True, metavar="STAGE", help="Make this stage anew although it is cached.")
+@click.option(
+    "--push/--no-push", default=None, help="Publish to the public Hub / publish nowhere. Default: embedded Hub."
+)
+@click.option("--yes", is_flag=True, help="Do not ask before publishing to the public Hub.")
+@click.option("--device", default="auto", help="cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.")
+@_offline
+@_as_json
+def run(
+    recipe: str,
+    overrides: tuple[str, ...],
+    tiny: bool,
+    first: str | None,
+    last: str | None,
+    only: str | None,
+    force: tuple[str, ...],
+    push: bool | None,
+    yes: bool,
+    device: str,
+    offline: bool,
+    as_json: bool,
+) -> None:
+    """Run a recipe; what is finished is not done again."""
+    started = time.perf_counter()
+    loaded = load(find(recipe), overrides, tiny=tiny)
+    _check_names(loaded, [name for name in (first, last, only, *force) if name])
+    outside = Outside(default_root(), offline or tiny)
+    console = Console(stderr=as_json)
+    with outside.cache.lock(loaded.name):
+        stages = make_plan(loaded.recipe, outside.identify)
+        names = selected(stages, first=first, last=last, only=only)
+        _before(console, loaded, outside, stages, names)
+        target = _target(push, yes, outside, loaded, names)
+        finished = _carry_out(console, loaded, outside, stages, names, force, device)
+        published = _publish(console, loaded, outside, finished, names, target)
+    console.print(results_table({name: done for name, done in finished.items() if name in names}))
+    console.print(f"done in {second_text(time.perf_counter() - started)}")
+    if as_json:
+        click.echo(json.dumps(_json_result(loaded, finished, published)))
+
+
+@click.command()
+@click.argument("recipe")
+@overrides
+@tiny
+@_offline
+@_as_json
+def status(recipe: str, overrides: tuple[str, ...], tiny: bool, offline: bool, as_json: bool) -> None:
+    """Print which stages of a recipe are finished, and where they lie."""
+    loaded = load(find(recipe), overrides, tiny=tiny)
+    outside = Outside(default_root(), offline or tiny)
+    rows = []
+    for stage in make_plan(loaded.recipe, outside.identify):
+        state = _state(stage, outside.cache)
+        found = outside.cache.find(str(stage.key)) if state == "cached" else None
+        rows.append(
+            {
+                "stage": stage.name,
+                "state": state,
+                "folder": str(found.folder) if found else None,
+                "log": str(outside.cache.log_file(stage.key)) if stage.key else None,
+                "metrics": {name: asdict(metric) for name, metric in found.record.metrics.items()} if found else {},
+            }
+        )
+    if as_json:
+        click.echo(json.dumps({"recipe": loaded.name, "stages": rows}))
+        return
+    for row in rows:
+        click.echo(f"{row['stage']:<14} {row['state']:<9} {row['folder'] or ''}")
+
+
+def _row(stage: PlannedStage, cache: Cache, need: Any) -> dict[str, Any]:
+    reads = [item.ref.name if isinstance(item.ref, StageRef) else str(item.ref) for item in stage.inputs.values()]
+    return {
+        "stage": stage.name,
+        "kind": stage.kind,
+        "state": _state(stage, cache),
+        "key": stage.key,
+        "reads": list(dict.fromkeys(reads)),
+        "memory_bytes": need.memory_bytes if need else None,
+        "disk_bytes": need.disk_bytes if need else None,
+    }
+
+
+def _state(stage: PlannedStage, cache: Cache) -> str:
+    if stage.key is None:
+        return "unknown"
+    try:
+        if cache.find(stage.key):
+            return "cached"
+    except CacheError:
+        return "damaged"
+    return "goes on" if cache.has_scratch(stage.key) else "to do"
+
+
+def _unreachable(outside: Outside) -> dict[str, str]:
+    return {str(ref): reason for ref, reason in outside.unreachable.items()}
+
+
+def _print_plan(console: Console, loaded: LoadedRecipe, outside: Outside, rows: list[dict[str, Any]]) -> None:
+    console.print(f"[bold]{loaded.name}[/]  {loaded.recipe.summary}")
+    if loaded.tiny:
+        console.print(
+            "[yellow]tiny twin: two-layer models made on the spot; it proves the plumbing, not any quality[/]"
+        )
+    console.print(plan_table(rows))
+    for reason in outside.unreachable.values():
+        console.print(f"[red]{reason}[/]", highlight=False)
+
+
+def _check_names(loaded: LoadedRecipe, names: Iterable[str]) -> None:
+    for name in names:
+        if name not in loaded.recipe.stages:
+            raise click.UsageError(f"there is no stage {name!r}; {did_you_mean(name, list(loaded.recipe.stages))}")
+
+
+def _before(
+    console: Console, loaded: LoadedRecipe, outside: Outside, stages: list[PlannedStage], names: list[str]
+) -> None:
+    """Everything that can be known before anything runs."""
+    if outside.unreachable:
+        raise HubError("\n".join(dict.fromkeys(outside.unreachable.values())))
+    needed = preflight.needs(stages, outside.base_model)
+    _print_plan(console, loaded, outside, [_row(stage, outside.cache, needed.get(stage.name)) for stage in stages])
+    if wrong := preflight.problems(loaded, stages, outside.base_model):
+        raise RecipeError(wrong)
+    to_do = [stage for stage in stages if stage.name in names and _state(stage, outside.cache) in ("to do", "goes on")]
+    preflight.check_extras(to_do)
+    preflight.check_disk(to_do, needed, outside.home)
+
+
+def _target(
+    push: bool | None, yes: bool, outside: Outside, loaded: LoadedRecipe, names: list[str]
+) -> Endpoint | Literal["embedded"] | None:
+    """Where the run publishes to. The public Hub's rights are checked, and the user asked, before any training."""
+    repos = [
+        spec.repo for name, spec in loaded.recipe.stages.items() if name in names and isinstance(spec, PublishSpec)
+    ]
+    if push is None or not repos:
+        return "embedded" if repos else None
+    if not push:
+        return None
+    endpoint = hub.public_endpoint()
+    for repo in repos:
+        hub.check_rights(endpoint, repo)
+        where = f"{endpoint.url}/{repo} and {repo}-GGUF"
+        if not yes and not click.confirm(f"Publish to {where} when every gate has passed?", err=True):
+            raise click.exceptions.Abort
+    return endpoint
+
+
+def _carry_out(
+    console: Console,
+    loaded: LoadedRecipe,
+    outside: Outside,
+    stages: list[PlannedStage],
+    names: list[str],
+    force: tuple[str, ...],
+    device: str,
+) -> dict[str, Finished]:
+    watch = LiveWatch(console)
+    resolved = lock(loaded.recipe, stages, machine.versions(), tiny=loaded.tiny)
+    files = {"recipe.yaml": loaded.text, "recipe.lock.yaml": yaml.safe_dump(resolved, sort_keys=False)}
+    with outside.fetcher() as fetch:
+        runner = Runner(outside.cache, fetch, watch, machine.device(device), loaded.tiny, files)
+        try:
+            return runner.run(stages, names, force)
+        finally:
+            watch.close()
+
+
+def _publish(
+    console: Console,
+    loaded: LoadedRecipe,
+    outside: Outside,
+    finished: Mapping[str, Finished],
+    names: list[str],
+    target: Endpoint | Literal["embedded"] | None,
+) -> list[dict[str, str]]:
+    published: list[dict[str, str]] = []
+    for name, done in finished.items():
+        spec = loaded.recipe.stages[name]
+        if target is None or name not in names or not isinstance(spec, PublishSpec):
+            continue
+        with outside.embedded() if target == "embedded" else nullcontext(target) as endpoint:
+            message = f"{loaded.name} version {loaded.recipe.version}"
+            for repo in push_folder(done.folder, spec.repo, endpoint, private=spec.private, message=message):
+                console.print(f"[green]→[/] {repo.kind} {repo.repo}@{repo.commit[:10]}", highlight=False)
+                published.append(asdict(repo))
+    return published
+
+
+def _json_result(
+    loaded: LoadedRecipe, finished: Mapping[str, Finished], published: list[dict[str, str]]
+) -> dict[str, Any]:
+    stages = {
+        name: {
+            "key": done.record.key,
+            "seconds": done.record.seconds,
+            "folder": str(done.folder),
+            "metrics": {key: asdict(metric) for key, metric in done.record.metrics.items()},
+        }
+        for name, done in finished.items()
+    }
+    return {"recipe": loaded.name, "tiny": loaded.tiny, "stages": stages, "published": published}

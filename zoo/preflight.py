@@ -1,0 +1,132 @@
+"""What can be known of a run before it starts, from the small files of its models: too late is hour fourteen.
+
+It reads `config.json` and `tokenizer_config.json`, never weights, and imports no torch.
+"""
+
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zoo import estimate, registry
+from zoo.errors import EnvironmentFailure, ExportError, Problem
+from zoo.estimate import Need
+from zoo.plan import PlannedStage
+from zoo.recipe import LoadedRecipe
+from zoo.refs import HubRef, StageRef
+from zoo.schema import GGUFSpec, GRPOSpec, Hardware, SFTSpec
+
+__all__ = ["BaseModel", "base_of", "check_disk", "check_extras", "memory_problem", "needs", "problems"]
+
+_MARGIN = 1.1
+_CHAT_KINDS = ("sft", "grpo", "evaluate", "verify")
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """The small files of a model of a Hub."""
+
+    config: Mapping[str, Any]
+    has_chat_template: bool
+
+
+LookUp = Callable[[HubRef], BaseModel | None]
+"""The small files of a reference; None when no Hub could be asked."""
+
+
+def base_of(stages: Sequence[PlannedStage], stage: PlannedStage) -> HubRef | None:
+    """The model of a Hub that a stage's model was made of, however many stages ago; None when it has none."""
+    by_name = {other.name: other for other in stages}
+    pending = [stage]
+    while pending:
+        for item in pending.pop(0).inputs.values():
+            if item.accepts.produces != "model":
+                continue
+            if isinstance(item.ref, HubRef):
+                return item.ref
+            if isinstance(item.ref, StageRef):
+                pending.append(by_name[item.ref.name])
+    return None
+
+
+def needs(stages: Sequence[PlannedStage], look_up: LookUp) -> dict[str, Need]:
+    """Stage name -> what it needs, for those whose need is known from their base model's config."""
+    found = {}
+    for stage in stages:
+        base = base_of(stages, stage)
+        model = look_up(base) if base else None
+        if model and (need := estimate.need(stage.spec, model.config)):
+            found[stage.name] = need
+    return found
+
+
+def problems(loaded: LoadedRecipe, stages: Sequence[PlannedStage], look_up: LookUp) -> list[Problem]:
+    """What is wrong between a recipe and the models that it starts from."""
+    found = []
+    for stage in stages:
+        base = base_of(stages, stage)
+        model = look_up(base) if base else None
+        if model:
+            found += [_at(loaded, stage, key, what, instead) for key, what, instead in _wrong(stage, model, str(base))]
+    return found
+
+
+def check_extras(stages: Iterable[PlannedStage]) -> None:
+    """Raise EnvironmentFailure when a stage that is still to run needs something that is not installed."""
+    for stage in stages:
+        entry = registry.STAGES[stage.kind]
+        if missing := registry.missing_modules(entry):
+            raise EnvironmentFailure(
+                f"stage {stage.name} ({stage.kind}) needs {', '.join(missing)}, which is not installed; "
+                f"run: pip install 'edgezoo[{entry.extra}]'"
+            )
+
+
+def check_disk(
+    stages: Iterable[PlannedStage], needed: Mapping[str, Need], folder: Path, free: Callable[[Path], int] | None = None
+) -> None:
+    """Raise EnvironmentFailure when the stages that are still to run will not fit on the disk of `folder`."""
+    total = int(sum(needed[stage.name].disk_bytes for stage in stages if stage.name in needed) * _MARGIN)
+    left = (free or _free)(folder)
+    if total > left:
+        raise EnvironmentFailure(
+            f"{folder}: the run needs about {total / 2**30:.1f} GiB of disk and {left / 2**30:.1f} GiB are free; "
+            "make room, or set EDGEZOO_HOME to a folder on a larger disk"
+        )
+
+
+def memory_problem(hardware: Hardware | None, name: str, need: Need) -> str | None:
+    """One line when a stage's estimate exceeds the memory that its recipe was sized for."""
+    if hardware is None or need.memory_bytes <= hardware.memory_gib * 2**30:
+        return None
+    return (
+        f"{name} needs about {need.memory_bytes / 2**30:.0f} GiB, one {hardware.device} has "
+        f"{hardware.memory_gib:g} GiB; set activation_checkpointing, use lora, or take a smaller batch"
+    )
+
+
+def _wrong(stage: PlannedStage, model: BaseModel, base: str) -> Iterable[tuple[str, str, str]]:
+    spec = stage.spec
+    if stage.kind in _CHAT_KINDS and not model.has_chat_template:
+        yield "model", f"{base} has no chat template", "start from an instruct model, or add chat_template.jinja to it"
+    if isinstance(spec, SFTSpec | GRPOSpec):
+        text = model.config.get("text_config", model.config)
+        limit, wanted = text.get("max_position_embeddings"), spec.trl.get("max_length")
+        if limit and wanted and wanted > limit:
+            yield "trl.max_length", f"rows of {wanted} tokens, but {base} allows {limit}", f"write max_length: {limit}"
+    if isinstance(spec, GGUFSpec):
+        try:
+            registry.load("zoo.exports.architectures:supported")(model.config)
+        except ExportError as error:
+            yield "model", str(error), "leave the gguf stage out, or start from another base"
+
+
+def _at(loaded: LoadedRecipe, stage: PlannedStage, key: str, what: str, instead: str) -> Problem:
+    return Problem(loaded.where("stages", stage.name, *key.split(".")), f"{stage.name}: {what}", instead)
+
+
+def _free(folder: Path) -> int:
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
