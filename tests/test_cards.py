@@ -271,6 +271,14 @@ def test_a_vision_model_is_used_through_its_processor() -> None:
     assert ModelCard(card).data.pipeline_tag == "image-text-to-text"
 
 
+def test_exports_that_lack_the_vision_tower_say_so_and_promise_text_only() -> None:
+    records = example.run()
+    records["gguf"] = replace(records["gguf"], notes={"images": "The vision tower is not part of these files."})
+    card = gguf_card(replace(example.data(records), pipeline_tag="image-text-to-text"))
+    assert "The vision tower is not part of these files." in card
+    assert ModelCard(card).data.pipeline_tag == "text-generation"
+
+
 @pytest.mark.parametrize(
     ("metric", "text"),
     [

@@ -7,11 +7,14 @@ from pathlib import Path
 import example_records as example
 import pytest
 import yaml
-from huggingface_hub import ModelCard
+from huggingface_hub import HfApi, ModelCard
 
-from zoo import publish
-from zoo.errors import ModelError, RecipeError
+from zoo import hub, publish
+from zoo.errors import HubError, ModelError, RecipeError
+from zoo.hub import Endpoint
+from zoo.local_hub import running
 from zoo.records import StageContext
+from zoo.refs import HubRef
 from zoo.schema import PublishSpec
 
 LOCK = {
@@ -201,3 +204,67 @@ def test_the_result_lists_every_file_with_its_size(context: StageContext) -> Non
     assert result.metrics["files"].value == len(names(context.out))
     assert {entry["file"] for entry in result.notes["files"]} == names(context.out)
     assert not re.search(re.escape(str(context.out)), json.dumps(result.notes))
+
+
+@pytest.fixture
+def publication(context: StageContext) -> Path:
+    """A finished publication, as it lies in the cache."""
+    publish.run(SPEC, context)
+    (context.out / "stage.json").write_text("{}")
+    return context.out
+
+
+def push(publication: Path, endpoint: Endpoint) -> list[publish.Published]:
+    return publish.push(publication, "zoo/pocket-135m", endpoint, private=False, message="pocket-135m version 1")
+
+
+def test_a_push_brings_both_repositories_whole_in_one_commit_each(publication: Path, tmp_path: Path) -> None:
+    with running(tmp_path / "hub") as endpoint:
+        published = push(publication, endpoint)
+        assert [(done.repo, done.url) for done in published] == [
+            ("zoo/pocket-135m", f"{endpoint.url}/zoo/pocket-135m"),
+            ("zoo/pocket-135m-GGUF", f"{endpoint.url}/zoo/pocket-135m-GGUF"),
+        ]
+        for done, folder in zip(published, ("model", "GGUF"), strict=True):
+            pinned = hub.pin(HubRef(done.repo), "model", [endpoint])
+            assert pinned.commit == done.commit
+            fetched = hub.fetch(pinned, tmp_path / "fetched" / folder)
+            for name in names(publication / folder):
+                assert (fetched / name).read_bytes() == (publication / folder / name).read_bytes()
+            commits = HfApi(endpoint.url, token=endpoint.token).list_repo_commits(done.repo)
+            assert [commit.title for commit in commits].count("pocket-135m version 1") == 1
+
+
+def test_a_second_push_of_the_same_makes_no_commit(publication: Path, tmp_path: Path) -> None:
+    with running(tmp_path / "hub") as endpoint:
+        assert push(publication, endpoint) == push(publication, endpoint)
+
+
+def test_a_later_publication_leaves_no_stale_weights_behind(publication: Path, tmp_path: Path) -> None:
+    with running(tmp_path / "hub") as endpoint:
+        push(publication, endpoint)
+        weights = publication / "model" / "model.safetensors"
+        weights.rename(weights.with_name("model-00001-of-00001.safetensors"))
+        push(publication, endpoint)
+        there = hub.files(hub.pin(HubRef("zoo/pocket-135m"), "model", [endpoint]))
+        assert "model.safetensors" not in there
+        assert "model-00001-of-00001.safetensors" in there
+
+
+def test_a_repository_that_no_recipe_made_is_left_as_it_is(publication: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "important.txt").write_text("years of work")
+    with running(tmp_path / "hub") as endpoint:
+        hub.upload(endpoint, "zoo/pocket-135m-GGUF", "model", mine, "by hand", private=False)
+        with pytest.raises(HubError, match=r"zoo/pocket-135m-GGUF: holds important.txt and no records/"):
+            push(publication, endpoint)
+        with pytest.raises(HubError, match="not found"):
+            hub.pin(HubRef("zoo/pocket-135m"), "model", [endpoint])
+
+
+def test_a_hub_that_is_down_is_one_clear_error(publication: Path, tmp_path: Path) -> None:
+    with running(tmp_path / "hub") as endpoint:
+        pass
+    with pytest.raises(HubError, match="does not answer"):
+        push(publication, endpoint)

@@ -101,7 +101,7 @@ def gguf_card(data: CardData) -> str:
     """
     if data.export is None:
         raise ValueError("a card of exports needs the record of an export")
-    head = metadata.gguf_metadata(license=data.recipe.license, pipeline_tag=data.pipeline_tag, repo=data.repo)
+    head = metadata.gguf_metadata(license=data.recipe.license, repo=data.repo)
     return _fill("gguf.md.jinja", data, head)
 
 

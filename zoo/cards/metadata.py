@@ -56,13 +56,16 @@ def model_metadata(
     return _rendered(fields)
 
 
-def gguf_metadata(*, license: str, pipeline_tag: str, repo: str) -> str:
-    """The metadata of the exports' repository, whose base is the checkpoint's repository."""
+def gguf_metadata(*, license: str, repo: str) -> str:
+    """The metadata of the exports' repository, whose base is the checkpoint's repository.
+
+    They answer text even where the checkpoint sees images: no vision tower is exported yet.
+    """
     return _rendered(
         {
             **license_fields(license),
             "library_name": "gguf",
-            "pipeline_tag": pipeline_tag,
+            "pipeline_tag": "text-generation",
             "base_model": repo,
             "base_model_relation": "quantized",
             "tags": ["edgezoo", "agent", "phone", "llama.cpp"],

@@ -1,13 +1,10 @@
-"""A finished model and its exports as repositories: first as folders on disk, then, if asked, on a Hub.
+"""Repositories as folders: `model/` is what goes to `owner/name`, `GGUF/` what goes to `owner/name-GGUF`.
 
-The stage is pure and talks to no Hub: `model/` is what goes to `owner/name`, `GGUF/` what goes to `owner/name-GGUF`.
-Covered: whole checkpoints in safetensors, GGUF files, cards, the recipe with its lock, the records of every stage.
-Not covered: adapters, datasets, Spaces, and a card that somebody edited on the Hub, which is written over.
+What is laid out here depends on nothing but the stage's inputs, and no Hub is asked.
 """
 
 import json
 import os
-import re
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -17,15 +14,17 @@ import yaml
 
 from zoo import checkpoint, records
 from zoo.cards import CardData, RecipeFacts, gguf_card, model_card
-from zoo.errors import ModelError, Problem, RecipeError
+from zoo.errors import ModelError
+from zoo.publish import machine_paths
 from zoo.records import Metric, StageContext, StageRecord, StageResult
 from zoo.refs import Ref, StageRef
 from zoo.schema import PublishSpec
 
-__all__ = ["GGUF_FOLDER", "LOCK_NAME", "MODEL_FOLDER", "RECIPE_NAME", "run"]
+__all__ = ["GGUF_FOLDER", "LOCK_NAME", "MODEL_FOLDER", "RECIPE_NAME", "RECORDS_FOLDER", "run"]
 
 MODEL_FOLDER = "model"
 GGUF_FOLDER = "GGUF"
+RECORDS_FOLDER = "records"
 RECIPE_NAME = "recipe.yaml"
 LOCK_NAME = "recipe.lock.yaml"
 
@@ -49,9 +48,6 @@ _DESCRIPTIONS = (
     "LICENSE*",
     "NOTICE*",
 )
-# Their entries are tokens, among which `/root` or `/home` are words like any other.
-_VOCABULARIES = ("tokenizer.json", "vocab.json", "merges.txt", "added_tokens.json")
-_TEXTS = (".json", ".md", ".yaml", ".jinja", ".txt")
 
 
 def run(spec: PublishSpec, ctx: StageContext) -> StageResult:
@@ -60,8 +56,8 @@ def run(spec: PublishSpec, ctx: StageContext) -> StageResult:
     Large files are hard links to what earlier stages made. Raises ModelError for a checkpoint that is not whole,
     RecipeError when the recipe itself names a folder of this machine, RuntimeError when anything else would.
     """
-    places = _places_of_this_machine(ctx)
-    _refuse_paths_in_recipe(ctx.recipe_files, places)
+    places = machine_paths.of(ctx)
+    machine_paths.refuse_in_recipe(ctx.recipe_files, places)
     model = ctx.out / MODEL_FOLDER
     _lay_out_checkpoint(ctx.inputs["model"], model)
     names = _exports(spec, ctx)
@@ -69,13 +65,13 @@ def run(spec: PublishSpec, ctx: StageContext) -> StageResult:
     _write(model / "README.md", model_card(data))
     for name, text in ctx.recipe_files.items():
         _write(model / name, text)
-    _write_records(ctx.lineage, model / "records")
+    _write_records(ctx.lineage, model / RECORDS_FOLDER)
     if spec.export:
         exports = ctx.out / GGUF_FOLDER
         _lay_out_exports(ctx, names, model / "config.json", exports)
         _write(exports / "README.md", gguf_card(data))
-        _write_records(ctx.lineage, exports / "records")
-    _refuse_paths_in(ctx.out, places)
+        _write_records(ctx.lineage, exports / RECORDS_FOLDER)
+    machine_paths.refuse_in(ctx.out, places)
     return _result(ctx.out)
 
 
@@ -171,41 +167,6 @@ def _link(source: Path, target: Path) -> None:
         os.link(source.resolve(), target)
     except OSError:
         shutil.copyfile(source, target)
-
-
-def _places_of_this_machine(ctx: StageContext) -> re.Pattern[str]:
-    places = {Path.home(), ctx.out.parent, *ctx.inputs.values()} - {Path("/")}
-    # Only as a whole path: `</root>` in a template is no folder.
-    return re.compile(r"(?<![\w<.])(?:" + "|".join(re.escape(str(place)) for place in places) + r")(?![\w-])")
-
-
-def _refuse_paths_in_recipe(files: Mapping[str, str], places: re.Pattern[str]) -> None:
-    problems = [
-        Problem(
-            f"{name}:{_line(text, match)}",
-            f"this would be published, and names a folder of this machine: {match[0]}",
-            "write owner/name@revision, or a path that starts with ./",
-        )
-        for name, text in files.items()
-        for match in places.finditer(text)
-    ]
-    if problems:
-        raise RecipeError(problems)
-
-
-def _refuse_paths_in(folder: Path, places: re.Pattern[str]) -> None:
-    """Nothing that is about to be published may tell where it was made."""
-    for file in sorted(folder.rglob("*")):
-        if file.suffix not in _TEXTS or file.name in _VOCABULARIES:
-            continue
-        text = file.read_text("utf-8")
-        if match := places.search(text):
-            where = f"{file.relative_to(folder)}:{_line(text, match)}"
-            raise RuntimeError(f"{where} would publish a path of this machine: {match[0]}")
-
-
-def _line(text: str, match: re.Match[str]) -> int:
-    return text.count("\n", 0, match.start()) + 1
 
 
 def _result(out: Path) -> StageResult:
