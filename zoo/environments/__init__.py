@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from zoo.actions import Action
+from zoo.actions import Action, write_answer
 
-__all__ = ["Environment", "ExpertStep", "Kind", "Split", "Task"]
+__all__ = ["Environment", "ExpertStep", "Kind", "Split", "Style", "Task"]
 
 Split = Literal["train", "held-out-parameters", "held-out-templates"]
+Style = Literal["openphone", "terse"]
 Kind = Literal["operation", "query"]
 
 
@@ -52,6 +53,15 @@ class ExpertStep:
     """Two or three sentences in the first person."""
     long_assessment: str
     """OpenPhone's three lines: Current State, Required Change, Action Need."""
+
+    def assessed(self, style: Style) -> str:
+        """The state assessment in a style."""
+        return self.assessment if style == "terse" else self.long_assessment
+
+    def answer(self, style: Style) -> str:
+        """The three-tag answer in a style."""
+        reasoning = self.reasoning if style == "terse" else self.long_reasoning
+        return write_answer(reasoning, self.assessed(style), self.action)
 
 
 class Environment(Protocol):

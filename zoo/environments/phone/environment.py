@@ -13,31 +13,8 @@ __all__ = ["PhoneEnvironment", "answers"]
 
 _WORD = re.compile(r"[\w@%:.-]*\w%?")
 _FILLERS = frozenset(
-    [
-        "a",
-        "an",
-        "answer",
-        "are",
-        "at",
-        "for",
-        "has",
-        "is",
-        "it",
-        "it's",
-        "its",
-        "last",
-        "message",
-        "my",
-        "of",
-        "on",
-        "set",
-        "that",
-        "the",
-        "this",
-        "to",
-        "was",
-        "with",
-    ]
+    {"a", "an", "answer", "are", "at", "for", "has", "is", "it", "its", "last", "message", "my", "of"}
+    | {"on", "set", "that", "the", "this", "to", "was", "with"}
 )
 
 

@@ -48,7 +48,7 @@ def observe(screen: Screen, elements: tuple[Element, ...]) -> str:
     for label, role, on_tap, on_hold, status, value in elements:
         if on_tap:
             number += 1
-            text = label if value is None else f"{label}: {value}"
+            text = label if value is None else f"{label}: {value}" if value else f"{label}:"
             does = "click,long-click" if on_hold else "click"
             head = f" [{number}] {role} ;{does};" if role else f" [{number}] ;{does};"
             lines.append(f"{head} {status} ;;{text}" if status else f"{head} ;;{text}")

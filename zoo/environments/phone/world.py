@@ -10,7 +10,7 @@ from zoo.environments.phone.apps.contacts import Contact
 from zoo.environments.phone.apps.messages import Message, Thread
 from zoo.environments.phone.apps.settings import CHOICES, SWITCHES
 
-__all__ = ["draw_phone"]
+__all__ = ["draw_contact", "draw_phone"]
 
 
 def draw_phone(seed: int) -> dict[str, Any]:
@@ -48,10 +48,11 @@ def _alarms(rng: Random) -> tuple[Alarm, ...]:
 
 def _contacts(rng: Random) -> tuple[Contact, ...]:
     names = sorted(rng.sample(values.NAMES, rng.randint(4, 9)))
-    return tuple(_contact(rng, name) for name in names)
+    return tuple(draw_contact(rng, name) for name in names)
 
 
-def _contact(rng: Random, name: str) -> Contact:
+def draw_contact(rng: Random, name: str) -> Contact:
+    """Somebody of that name, with a number that no task names."""
     host = rng.choice(("mail", "post", "inbox"))
     phone = f"555-0{rng.randint(2, 9)}{rng.randrange(100):02}"
     return Contact(name, phone, f"{name.lower()}{rng.randrange(10, 100)}@{host}.org", rng.random() < 0.3)

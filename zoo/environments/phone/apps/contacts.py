@@ -78,12 +78,14 @@ def _save(state: State) -> State:
     contacts = state.data["contacts"]
     old = contact_named(contacts, place.subject) or Contact("", "")
     new = Contact(
-        *(place.edit(key, value).strip() for key, value in zip(("name", "phone", "email"), old, strict=False))
+        place.edit("name", old.name).strip(),
+        place.edit("phone", old.phone).strip(),
+        place.edit("email", old.email).strip(),
+        old.favourite,
     )
     if not new.name or not new.phone:
         return state
-    kept = without_contact(contacts, old.name)
-    saved = state.store(contacts=with_contact(kept, new._replace(favourite=old.favourite)))
+    saved = state.store(contacts=with_contact(without_contact(contacts, old.name), new))
     return saved.leave() if new.name == old.name or not old.name else saved.leave(2)
 
 

@@ -47,9 +47,7 @@ def draw_tasks(split: Split, count: int, seed: int) -> list[Task]:
     """
     maximum = task_count(split)
     if count > maximum:
-        raise ValueError(
-            f"{count} tasks asked for, but the phone's split {split!r} has {maximum}; ask for at most that"
-        )
+        raise ValueError(f"the phone's split {split!r} has {maximum} tasks, not {count}; ask for at most that many")
     return list(islice(_in_turn([_tasks_of(template, split, seed) for template in _templates(split)]), count))
 
 

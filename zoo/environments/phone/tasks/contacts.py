@@ -1,9 +1,12 @@
 """Tasks in Contacts: add, delete, change, favourites, and facts about a person."""
 
+from random import Random
+
 from zoo.environments.phone.apps.contacts import Contact, contact_named, with_contact, without_contact
 from zoo.environments.phone.state import Data
 from zoo.environments.phone.tasks.template import Changes, Look, Template, Values, pool
 from zoo.environments.phone.values import NAMES, PHONES
+from zoo.environments.phone.world import draw_contact
 
 __all__ = ["TEMPLATES", "known"]
 
@@ -13,12 +16,28 @@ _PLACES = ("contacts", "")
 
 
 def known(data: Data, name: str) -> Contact:
-    """The contact of that name as drawn, else a plain one: somebody that a task is about must exist."""
-    return contact_named(data["contacts"], name) or Contact(name, "555-0987", f"{name.lower()}@mail.org")
+    """The contact of that name: somebody that a task is about must exist, so whoever does not is drawn here."""
+    return contact_named(data["contacts"], name) or draw_contact(Random(f"{data['now']} {name}"), name)
 
 
-def _with(data: Data, name: str, **changed: str | bool) -> Changes:
-    return {"contacts": with_contact(data["contacts"], known(data, name)._replace(**changed))}
+def _with(data: Data, contact: Contact) -> Changes:
+    return {"contacts": with_contact(data["contacts"], contact)}
+
+
+def _known(data: Data, values: Values) -> Changes:
+    return _with(data, known(data, values["name"]))
+
+
+def _favourite(data: Data, values: Values) -> Changes:
+    return _with(data, known(data, values["name"])._replace(favourite=True))
+
+
+def _no_favourite(data: Data, values: Values) -> Changes:
+    return _with(data, known(data, values["name"])._replace(favourite=False))
+
+
+def _numbered(data: Data, values: Values) -> Changes:
+    return _with(data, known(data, values["name"])._replace(phone=values["phone"]))
 
 
 def _without(data: Data, values: Values) -> Changes:
@@ -50,7 +69,7 @@ TEMPLATES = (
         "operation",
         ("Delete {name} from the contacts.", "Remove the contact {name}."),
         (_NAME,),
-        prepare=lambda data, values: _with(data, values["name"]),
+        prepare=_known,
         change=_without,
     ),
     Template(
@@ -58,16 +77,16 @@ TEMPLATES = (
         "operation",
         ("Make {name} a favourite.", "Add {name} to the favourites.", "Mark the contact {name} as favourite."),
         (_NAME,),
-        prepare=lambda data, values: _with(data, values["name"], favourite=False),
-        change=lambda data, values: _with(data, values["name"], favourite=True),
+        prepare=_no_favourite,
+        change=_favourite,
     ),
     Template(
         "contacts.unfavourite",
         "operation",
         ("Remove {name} from the favourites.", "{name} is no favourite any more: change the contact."),
         (_NAME,),
-        prepare=lambda data, values: _with(data, values["name"], favourite=True),
-        change=lambda data, values: _with(data, values["name"], favourite=False),
+        prepare=_favourite,
+        change=_no_favourite,
         held_out=True,
     ),
     Template(
@@ -75,15 +94,15 @@ TEMPLATES = (
         "operation",
         ("Change the phone number of {name} to {phone}.", "{name} has a new number, {phone}. Update the contact."),
         (_NAME, _PHONE),
-        prepare=lambda data, values: _with(data, values["name"]),
-        change=lambda data, values: _with(data, values["name"], phone=values["phone"]),
+        prepare=_known,
+        change=_numbered,
     ),
     Template(
         "contacts.phone",
         "query",
         ("What is the phone number of {name}?", "Which number does {name} have?"),
         (_NAME, _PHONE),
-        prepare=lambda data, values: _with(data, values["name"], phone=values["phone"]),
+        prepare=_numbered,
         look=lambda data, values: _look(values["name"], f"Phone: {values['phone']}", values["phone"]),
     ),
     Template(
@@ -91,7 +110,7 @@ TEMPLATES = (
         "query",
         ("What is the email address of {name}?", "Which email does {name} have?"),
         (_NAME,),
-        prepare=lambda data, values: _with(data, values["name"]),
+        prepare=_known,
         look=_look_at_email,
         held_out=True,
     ),
