@@ -129,7 +129,7 @@ def data(lineage: dict[str, StageRecord] | None = None) -> CardData:
         scores={label: records[name] for label, name in labels.items() if name in records},
         export=records.get("gguf"),
         verify=records.get("verify"),
-        published_files={"model-F16.gguf": "pocket-135m-F16.gguf", "model-Q8_0.gguf": "pocket-135m-Q8_0.gguf"},
+        published_files={"model-F16.gguf": "Pocket-135M-F16.gguf", "model-Q8_0.gguf": "Pocket-135M-Q8_0.gguf"},
     )
 
 

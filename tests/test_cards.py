@@ -124,7 +124,7 @@ def test_equal_rates_are_called_the_same() -> None:
 
 def test_a_missing_metric_says_not_run_and_leaves_no_number() -> None:
     card = model_card(example.data(example.without_metric(example.run(), "verify", "q8_0.same_action")))
-    cells = row(card, "`pocket-135m-Q8_0.gguf`")
+    cells = row(card, "`Pocket-135M-Q8_0.gguf`")
     assert cells[-2:] == [tables.NOT_RUN, tables.NOT_RUN]
     assert "93.8" not in card
 
@@ -163,8 +163,8 @@ def test_splits_that_were_not_measured_are_listed_as_not_run() -> None:
 
 def test_the_smallest_file_that_passed_its_gate_is_recommended() -> None:
     for card in (model_card(example.data()), gguf_card(example.data())):
-        assert "Recommended: `pocket-135m-Q8_0.gguf`" in card
-        assert row(card, "**`pocket-135m-Q8_0.gguf`**")[2] == "144,811,072"
+        assert "Recommended: `Pocket-135M-Q8_0.gguf`" in card
+        assert row(card, "**`Pocket-135M-Q8_0.gguf`**")[2] == "144,811,072"
 
 
 def test_a_file_beyond_its_gate_is_not_recommended() -> None:
@@ -172,8 +172,8 @@ def test_a_file_beyond_its_gate_is_not_recommended() -> None:
     metrics = {**records["verify"].metrics, "q8_0.top1": Metric(0.94)}
     records["verify"] = replace(records["verify"], metrics=metrics)
     card = gguf_card(example.data(records))
-    assert "Recommended: `pocket-135m-F16.gguf`" in card
-    assert row(card, "`pocket-135m-Q8_0.gguf`")[-1] == "**failed**"
+    assert "Recommended: `Pocket-135M-F16.gguf`" in card
+    assert row(card, "`Pocket-135M-Q8_0.gguf`")[-1] == "**failed**"
 
 
 def test_nothing_is_recommended_when_nothing_was_verified() -> None:

@@ -99,12 +99,12 @@ def test_the_published_model_loads_and_speaks_its_template(context: StageContext
     assert model(**ids).logits.shape[-1] == model.config.vocab_size
 
 
-def test_the_exports_bear_the_repositorys_name(context: StageContext) -> None:
+def test_the_exports_bear_the_repositorys_name_as_gguf_writes_it(context: StageContext) -> None:
     publish.run(SPEC, context)
     found = names(context.out / "GGUF")
     assert {
-        "pocket-135m-F16.gguf",
-        "pocket-135m-Q8_0.gguf",
+        "Pocket-135M-F16.gguf",
+        "Pocket-135M-Q8_0.gguf",
         "README.md",
         "config.json",
         "verify.json",
@@ -113,11 +113,24 @@ def test_the_exports_bear_the_repositorys_name(context: StageContext) -> None:
     assert not any(name.endswith(".safetensors") for name in found)
 
 
+@pytest.mark.parametrize(
+    ("repo", "file"),
+    [
+        ("edgezoo/pocket-135m-tiny", "Pocket-135M-Tiny-F16.gguf"),
+        ("edgezoo/openphone-3b", "Openphone-3B-F16.gguf"),
+        ("me/SmolLM2-1.7b-v0.2", "SmolLM2-1.7B-v0.2-F16.gguf"),
+    ],
+)
+def test_names_keep_their_words_and_show_their_size(context: StageContext, repo: str, file: str) -> None:
+    publish.run(SPEC.model_copy(update={"repo": repo}), context)
+    assert file in names(context.out / "GGUF")
+
+
 def test_large_files_are_linked_and_descriptions_are_not(context: StageContext) -> None:
     publish.run(SPEC, context)
     made = context.inputs["model"]
     assert (context.out / "model" / "model.safetensors").samefile(made / "model.safetensors")
-    assert (context.out / "GGUF" / "pocket-135m-F16.gguf").samefile(context.inputs["export"] / "model-F16.gguf")
+    assert (context.out / "GGUF" / "Pocket-135M-F16.gguf").samefile(context.inputs["export"] / "model-F16.gguf")
     assert not (context.out / "model" / "config.json").samefile(made / "config.json")
 
 
@@ -160,7 +173,7 @@ def test_both_cards_carry_what_the_records_say(context: StageContext) -> None:
     model = ModelCard.load(context.out / "model" / "README.md")
     exports = ModelCard.load(context.out / "GGUF" / "README.md")
     assert model.data.eval_results[0].metric_value == 0.34
-    assert "pocket-135m-Q8_0.gguf" in model.text
+    assert "Pocket-135M-Q8_0.gguf" in model.text
     assert exports.data.base_model == "zoo/pocket-135m"
 
 

@@ -5,6 +5,7 @@ What is laid out here depends on nothing but the stage's inputs, and no Hub is a
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -48,6 +49,9 @@ _DESCRIPTIONS = (
     "LICENSE*",
     "NOTICE*",
 )
+
+_SIZE = re.compile(r"^\d+(?:\.\d+)?[kmbt]$", re.IGNORECASE)
+_VERSION = re.compile(r"^v\d")
 
 
 def run(spec: PublishSpec, ctx: StageContext) -> StageResult:
@@ -97,14 +101,25 @@ def _matching(folder: Path, patterns: Iterable[str]) -> list[Path]:
 
 
 def _exports(spec: PublishSpec, ctx: StageContext) -> dict[str, str]:
-    """Each exported file -> its published name, after GGUF's convention: `<base name>-<size>-<type>.gguf`."""
+    """Each exported file -> its published name."""
     if not spec.export:
         return {}
     files = sorted(ctx.inputs["export"].glob("model-*.gguf"))
     if not files:
         raise RuntimeError(f"the export {spec.export} holds no model-*.gguf")
-    name = spec.repo.partition("/")[2]
+    name = _title(spec.repo.partition("/")[2])
     return {file.name: name + file.name.removeprefix("model") for file in files}
+
+
+def _title(name: str) -> str:
+    """A repository's name as GGUF's naming convention writes models: `pocket-135m` -> `Pocket-135M`."""
+    return "-".join(_titled(word) for word in name.split("-"))
+
+
+def _titled(word: str) -> str:
+    if _SIZE.match(word):
+        return word.upper()
+    return word if _VERSION.match(word) else word[:1].upper() + word[1:]
 
 
 def _lay_out_exports(ctx: StageContext, names: Mapping[str, str], config: Path, target: Path) -> None:

@@ -57,7 +57,7 @@ def _holds_publication(repo: str, endpoint: Endpoint) -> bool:
         return True
     if foreign := sorted(there - {".gitattributes", "README.md"}):
         raise HubError(
-            f"{endpoint}: {repo}: holds {foreign[0]} and no {RECORDS_FOLDER}/: no recipe made it, and it is left alone. "
+            f"{endpoint}: {repo}: holds {foreign[0]} and no {RECORDS_FOLDER}/: no recipe made it, it is left alone. "
             "Publish to another name (--set publish.repo=owner/name), or delete that repository first."
         )
     return False
