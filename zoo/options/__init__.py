@@ -8,7 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from zoo.options.fields import check_fields
-from zoo.options.grpo_batch import GRPOBatch, grpo_batch, grpo_batch_problem, grpo_rows_problem
+from zoo.options.grpo_batch import (
+    GRPOBatch,
+    grpo_batch,
+    grpo_batch_problem,
+    grpo_checkpoint_problem,
+    grpo_rows_problem,
+)
 from zoo.options.merging import check_mergekit
 from zoo.options.problem import OptionProblem
 from zoo.options.tables import version_problems
@@ -20,6 +26,7 @@ __all__ = [
     "check",
     "grpo_batch",
     "grpo_batch_problem",
+    "grpo_checkpoint_problem",
     "grpo_rows_problem",
 ]
 

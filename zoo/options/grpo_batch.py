@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import lcm
 from typing import Any
 
 from zoo.options.tables import read
 
-__all__ = ["GRPOBatch", "grpo_batch", "grpo_batch_problem", "grpo_rows_problem"]
+__all__ = ["GRPOBatch", "grpo_batch", "grpo_batch_problem", "grpo_checkpoint_problem", "grpo_rows_problem"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,25 @@ def grpo_rows_problem(options: Mapping[str, Any], rows: int, processes: int = 1)
             f"every epoch; write `limit: {whole}` in the data stage, or give `max_steps`"
         )
     return None
+
+
+def grpo_checkpoint_problem(options: Mapping[str, Any], checkpoint_steps: int, processes: int = 1) -> str | None:
+    """What is wrong with the steps between checkpoints, or None.
+
+    Answers that are used by several optimizer steps are in no checkpoint: a run that goes on from between such steps
+    would generate them anew, and end elsewhere than one that was not interrupted.
+    """
+    value = _with_defaults(options)
+    step = value("per_device_train_batch_size") * processes
+    uses = grpo_batch(options, processes).completions // step * value("num_iterations")
+    per_step = value("gradient_accumulation_steps")
+    if checkpoint_steps * per_step % uses == 0:
+        return None
+    cycle = lcm(uses, per_step) // per_step
+    return (
+        f"answers are generated anew every {cycle} optimizer steps, and a checkpoint every {checkpoint_steps} would "
+        f"lose those in use; write a `checkpoint_steps` that is a multiple of {cycle}"
+    )
 
 
 def _with_defaults(options: Mapping[str, Any]) -> Any:

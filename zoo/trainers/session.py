@@ -40,7 +40,6 @@ def settings(seed: int, checkpoint_steps: int, ctx: StageContext) -> dict[str, A
         "save_total_limit": 2,  # the one before last is there while the last is being written
         "logging_steps": 1,
         "logging_nan_inf_filter": False,  # it would hide the loss that must stop the run
-        "include_num_input_tokens_seen": "non_padding",
         "report_to": "none",
         "disable_tqdm": True,
         "use_cpu": on_cpu,

@@ -35,7 +35,12 @@ def _trainer(spec: SFTSpec, ctx: StageContext, rows: list[dict[str, Any]], proce
     # Nothing is longer than `max_length`: that was checked, so TRL need not look, and may not cut an image in two.
     # Packing alone needs the number, as the size of a pack.
     most = spec.trl.get("max_length") if spec.trl.get("packing") else None
-    options = {**session.settings(ctx.seed, spec.checkpoint_steps, ctx), **spec.trl, "max_length": most}
+    options = {
+        **session.settings(ctx.seed, spec.checkpoint_steps, ctx),
+        "include_num_input_tokens_seen": "non_padding",
+        **spec.trl,
+        "max_length": most,
+    }
     trainer = SFTTrainer(
         model=loading.load_model(ctx.inputs["model"], spec.dtype),
         args=SFTConfig(**options),
