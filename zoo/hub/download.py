@@ -1,9 +1,10 @@
 """From a Hub: pin a reference to a commit, list its files, fetch them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
+from shutil import rmtree
 
 from zoo.errors import HubError, did_you_mean
 from zoo.hub.endpoint import Endpoint, Kind, api_of
@@ -48,6 +49,14 @@ def pin(ref: HubRef, kind: Kind, endpoints: Sequence[Endpoint]) -> Pinned:
     raise HubError(f"{kind} {ref}: not found.\n    {listed}")
 
 
+def _move(staging: Path, destination: Path, paths: Iterable[str]) -> None:
+    """From the folder that a resumed download needs, huggingface's notes in it, into the one that was asked for."""
+    for path in paths:
+        (destination / path).parent.mkdir(parents=True, exist_ok=True)
+        (staging / path).replace(destination / path)
+    rmtree(staging)
+
+
 def _nearest_revision(error: Exception, ref: HubRef, kind: Kind, endpoint: Endpoint) -> str:
     """For a missing revision: the branch or tag that was probably meant."""
     from huggingface_hub.errors import RevisionNotFoundError
@@ -78,15 +87,16 @@ def files(pinned: Pinned) -> dict[str, int]:
 def fetch(pinned: Pinned, destination: Path | None = None, only: Sequence[str] = (), cache: Path | None = None) -> Path:
     """Download a snapshot; a download that was cut short goes on where it was.
 
-    `only`: globs of paths. `destination`: a folder for these files alone, else they are a snapshot in huggingface's
-    cache (`cache`, if not the usual one). The commit, never a branch, names the snapshot: a repository of the same name
-    on another Hub cannot be taken for this one.
+    `only`: globs of paths. `destination`: a folder for the files, each of which appears there whole; else they are a
+    snapshot in huggingface's cache (`cache`, if not the usual one). The commit, never a branch, names the snapshot: a
+    repository of the same name on another Hub cannot be taken for this one.
 
     Raises HubError, also when nothing matches `only`, or when a model has weights as pickles alone.
     """
     from huggingface_hub import snapshot_download
 
     wanted = _wanted(pinned, files(pinned), only)
+    staging = destination / f".download-{pinned.commit[:12]}" if destination else None
     with explained(pinned.endpoint, str(pinned)), quiet():
         folder = snapshot_download(
             pinned.repo,
@@ -94,12 +104,14 @@ def fetch(pinned: Pinned, destination: Path | None = None, only: Sequence[str] =
             revision=pinned.commit,
             endpoint=pinned.endpoint.url,
             token=pinned.endpoint.token or False,
-            local_dir=destination,
+            local_dir=staging,
             cache_dir=cache,
             allow_patterns=[_escaped(path) for path in wanted],
         )
     _check_whole(pinned, Path(folder), wanted)
-    return Path(folder)
+    if destination and staging:
+        _move(staging, destination, wanted)
+    return destination or Path(folder)
 
 
 def fetch_file(pinned: Pinned, path: str, cache: Path | None = None) -> Path:

@@ -1,4 +1,4 @@
-"""A Hub's folder read directly, by the command that owns it: a plan needs a commit or a config, not a server."""
+"""The embedded Hub's folder read directly, without a server, for a plan that only asks."""
 
 from pathlib import Path
 
@@ -11,20 +11,20 @@ __all__ = ["commit_of", "file_of"]
 
 
 def commit_of(root: Path, kind: Kind, repo: str, revision: str) -> str | None:
-    """The commit that a revision of `owner/name` means, or None when this Hub has no such thing."""
+    """The commit of a revision of `owner/name`; None when the folder is no Hub, or has no such thing."""
     commit = _commit(root, kind, repo, revision)
     return commit.sha if commit else None
 
 
 def file_of(root: Path, kind: Kind, repo: str, revision: str, path: str) -> bytes | None:
-    """The content of a small file, or None when this Hub does not have it."""
+    """A file's content, in memory: for configurations, not for weights. None when there is no such file."""
     commit = _commit(root, kind, repo, revision)
     entry = commit.files.get(path) if commit else None
     return Blobs(root).path(entry.sha256).read_bytes() if entry else None
 
 
 def _commit(root: Path, kind: Kind, repo: str, revision: str) -> Commit | None:
-    if not (root / "hub.sqlite").is_file():  # asking must not make a Hub
+    if not Repositories.exist(root):
         return None
     repositories = Repositories(root)
     try:

@@ -92,6 +92,9 @@ class Repositories:
 
     def __init__(self, root: Path) -> None:
         self._file = root / "hub.sqlite"
+        with self._transaction(write=False) as database:
+            if database.execute("PRAGMA user_version").fetchone()[0] == _LAYOUT:
+                return
         with self._transaction() as database:
             layout = database.execute("PRAGMA user_version").fetchone()[0]
             if layout not in (0, _LAYOUT):
@@ -110,6 +113,11 @@ class Repositories:
             database.execute("COMMIT")
         finally:
             database.close()
+
+    @staticmethod
+    def exist(root: Path) -> bool:
+        """Whether there are any under a root; asking makes none."""
+        return (root / "hub.sqlite").is_file()
 
     def create(
         self, kind: Kind, name: str, private: bool, details: Mapping[str, object], files: Mapping[str, Entry]

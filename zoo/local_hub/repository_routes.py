@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import yaml
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from zoo.local_hub import names, protocol
@@ -18,6 +18,7 @@ __all__ = ["REPOSITORY_ROUTES"]
 _LARGE_PATTERNS = ("*.safetensors", "*.gguf", "*.onnx", "*.parquet", "*.arrow", "*.bin", "*.zip", "*.tar", "*.gz")
 _GITATTRIBUTES = "".join(f"{pattern} filter=lfs diff=lfs merge=lfs -text\n" for pattern in _LARGE_PATTERNS)
 _MOST_LISTED = 1000
+_XET_ADVICE = "/no-xet-here/set-HF_HUB_DISABLE_XET=1-and-run-again"
 
 
 def _instance(call: Call) -> Response:
@@ -159,11 +160,14 @@ def _check_access(call: Call) -> Response:
     return JSONResponse({})
 
 
+def _redirect_xet(call: Call) -> Response:
+    """hf_xet shows no word of a refusal but its address, so the advice is put there."""
+    call.writable()
+    return RedirectResponse(call.base + _XET_ADVICE, 307)
+
+
 def _no_xet(call: Call) -> Response:
-    raise Refused(
-        403,
-        "The embedded Hub takes uploads over LFS, not over Xet: set HF_HUB_DISABLE_XET=1 before Python starts.",
-    )
+    raise Refused(403, "The embedded Hub takes uploads over LFS, not Xet: set HF_HUB_DISABLE_XET=1 and run again.")
 
 
 def _runtime(call: Call) -> Response:
@@ -222,7 +226,8 @@ REPOSITORY_ROUTES: list[Route] = [
     route("DELETE", _REPOSITORY + "/tag/{reference}", _delete_reference("tag")),
     route("POST", _REPOSITORY + "/super-squash/{reference}", _squash),
     route("GET", _REPOSITORY + "/auth-check", _check_access),
-    route("GET", _REPOSITORY + "/xet-write-token/{revision}", _no_xet),
+    route("GET", _REPOSITORY + "/xet-write-token/{revision}", _redirect_xet),
+    route("GET", _XET_ADVICE, _no_xet),
     route("GET", _SPACE + "/runtime", _runtime),
     route("POST", _SPACE + "/hardware", _hardware),
     route("POST", _SPACE + "/restart", _touch_runtime),

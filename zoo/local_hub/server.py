@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import shlex
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -59,7 +60,8 @@ def serve(
 ) -> None:
     """Serve a root until interrupted; `running` in other processes finds it in `<root>/server.json`.
 
-    `log` is told one line when it listens. Port 0 takes a free one. Files above `part_bytes` are uploaded in parts.
+    `log` is told when it listens, and the lines that other programs need in their shell. Port 0 takes a free one. Files
+    above `part_bytes` are uploaded in parts.
 
     Raises HubError when the port is taken or the folder cannot be used.
     """
@@ -67,7 +69,9 @@ def serve(
     endpoint = _endpoint(listening, token_of(root))
     note = root / "server.json"
     _write_note(note, {"pid": os.getpid(), "url": endpoint.url, "instance": instance})
-    log(f"Hub on {endpoint.url}, contents in {root}")
+    log(f"Hub on {endpoint.url}, contents in {root}. For other programs:")
+    for line in _exports(endpoint, root):
+        log(line)
     try:
         server.run(sockets=[listening])
     finally:
@@ -100,6 +104,12 @@ def running(root: Path, log: Callable[[str], None] = _silent) -> Iterator[Endpoi
     finally:
         server.should_exit = True
         thread.join(_STOP_SECONDS)
+
+
+def _exports(endpoint: Endpoint, root: Path) -> list[str]:
+    """Shell lines for other clients; the token is read from its file, so that no terminal or log shows it."""
+    told = client_environment(endpoint) | {"HF_TOKEN": f"$(cat {shlex.quote(str(root.resolve() / 'token'))})"}
+    return [f'export {name}="{value}"' for name, value in told.items()]
 
 
 def live(root: Path) -> Endpoint | None:
