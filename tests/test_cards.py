@@ -76,7 +76,7 @@ def test_a_model_that_began_from_nothing_on_a_hub_names_no_base() -> None:
 def test_a_dataset_of_a_hub_is_named_with_its_revision() -> None:
     records = example.run()
     inputs = {**records["sft"].inputs, "data": "hkuds/OpenPhone_dataset@0123abc"}
-    records["sft"] = replace(records["sft"], inputs=inputs, metrics={"rows": Metric(5550, "rows")})
+    records["sft"] = replace(records["sft"], inputs=inputs, notes={"rows": 5550})
     card = model_card(example.data(records))
     assert ModelCard(card).data.datasets == ["hkuds/OpenPhone_dataset"]
     assert row(card, "`hkuds/OpenPhone_dataset`")[1:] == ["`0123abc`", "sft", "5,550 rows"]
@@ -185,6 +185,13 @@ def test_nothing_is_recommended_when_nothing_was_verified() -> None:
 def test_no_card_of_exports_is_written_without_an_export() -> None:
     with pytest.raises(ValueError, match="needs the record of an export"):
         gguf_card(replace(example.data(), export=None))
+
+
+def test_stages_show_the_figures_that_a_reader_looks_for_first() -> None:
+    card = model_card(example.data())
+    assert row(card, "sft ")[-1] == "train loss 0.213 nats, 812,345 tokens"
+    assert row(card, "grpo ")[-1] == "reward 1.41 → 1.62, reward format 0.88 → 0.97"
+    assert row(card, "merged       | merge")[-1] == "distance from base 0.9 of the way"
 
 
 def test_every_stage_and_both_repositories_are_in_the_drawing() -> None:

@@ -1,9 +1,9 @@
 """How a model was made: its stages, the rows it learned from, the machines and libraries, as the records say."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from zoo.cards.lineage import hub_repo
-from zoo.cards.tables import figure, percent, size, span, table
+from zoo.cards.tables import figure, number, percent, size, span, table
 from zoo.records import Metric, StageRecord
 
 __all__ = ["hardware", "stages_table", "training_data", "versions"]
@@ -13,7 +13,7 @@ _KEY_FIGURES = {
     "data": ("rows", "tasks"),
     "evaluate": ("success_rate",),
     "sft": ("train_loss", "tokens"),
-    "grpo": ("reward", "train_loss"),
+    "merge": ("distance_from_base",),
 }
 _MOST_FIGURES = 3
 
@@ -30,10 +30,21 @@ def stages_table(records: Iterable[StageRecord]) -> str:
 def _key_figures(record: StageRecord) -> str:
     if record.kind in ("gguf", "verify"):
         return "see Files"
+    shown = _changes(record.metrics)
     wanted = [name for name in _KEY_FIGURES.get(record.kind, ()) if name in record.metrics]
-    wanted += [name for name in record.metrics if name.startswith("reward") and name not in wanted]
-    shown = wanted or list(record.metrics)
-    return ", ".join(_named(name, record.metrics[name]) for name in shown[:_MOST_FIGURES]) or "-"
+    if not shown:
+        shown = [_named(name, record.metrics[name]) for name in wanted or record.metrics]
+    return ", ".join(shown[:_MOST_FIGURES]) or "-"
+
+
+def _changes(metrics: Mapping[str, Metric]) -> list[str]:
+    """What a record tells of the beginning and of the end of training, such as a mean reward."""
+    names = [name.removesuffix("_start") for name in metrics if name.endswith("_start")]
+    return [
+        f"{name.replace('_', ' ')} {number(metrics[f'{name}_start'])} → {figure(metrics[f'{name}_end'])}"
+        for name in names
+        if f"{name}_end" in metrics
+    ]
 
 
 def _named(name: str, metric: Metric) -> str:
@@ -46,11 +57,17 @@ def training_data(records: Iterable[StageRecord]) -> str:
     rows = []
     for record in records:
         sources = [hub for place in ("data", "dataset") if (hub := hub_repo(record.inputs.get(place, "")))]
-        count = figure(record.metrics.get("rows"))
+        count = _row_count(record)
         rows += [[f"`{repo}`", f"`{revision}`", record.name, count] for repo, revision in sources]
         if not sources and record.kind in ("data", "tiny-rows"):
             rows.append([_scripted(record), f"seed {record.seed}", record.name, count])
     return table(["rows", "revision", "read by stage", "count"], rows, "lllr") if rows else ""
+
+
+def _row_count(record: StageRecord) -> str:
+    """How many rows a stage made (a metric) or read (trainers note it)."""
+    noted = record.notes.get("rows")
+    return figure(record.metrics.get("rows") or (Metric(noted, "rows") if isinstance(noted, int) else None))
 
 
 def _scripted(record: StageRecord) -> str:
