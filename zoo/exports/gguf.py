@@ -1,7 +1,7 @@
 """A checkpoint as GGUF, the file format of llama.cpp.
 
-Covered: the language models of `zoo.exports.architectures`, in f32, f16, bf16 and q8_0. Not covered: the vision tower of
-a vision-language model (its language model is exported, and the record says so), K-quants, LoRA adapters.
+Covered: the language models of `zoo.formats.architectures`, in f32, f16, bf16 and q8_0. Not covered: the vision tower
+of a vision-language model (its language model is exported, and the record says so), K-quants, LoRA adapters.
 
 A tensor whose rows are no multiple of 32 values cannot be q8_0 and is written as f16; one-dimensional tensors stay f32.
 Both as llama.cpp's own converter does, whose files differ from these in metadata only.
@@ -10,15 +10,16 @@ Both as llama.cpp's own converter does, whose files differ from these in metadat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import ExportError, ModelError
-from zoo.exports import architectures, vocabulary, weights
-from zoo.exports.architectures import Architecture
+from zoo.exports import vocabulary
+from zoo.formats import architectures, gguf_header, weights
+from zoo.formats.architectures import Architecture, LanguageTensor
 from zoo.records import Metric, Progress, StageContext, StageRecord, StageResult, no_progress
 from zoo.schema import GGUFSpec
-from zoo.serving import gguf_header
 from zoo.serving.torch_runtime import read_config
 
 if TYPE_CHECKING:
@@ -92,11 +93,12 @@ def convert(
 class _Tensor:
     """One tensor of the file to be written."""
 
-    name: str
-    stored: weights.StoredTensor
+    source: LanguageTensor
     type: "gguf.GGMLQuantizationType"
-    heads: int
-    """Heads whose rows are reordered for the interleaved rotary; 0 for a tensor that is copied as it is."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.source.stored.shape
 
 
 @dataclass(frozen=True)
@@ -119,43 +121,11 @@ def _plan(checkpoint: Path, type_: str) -> _Plan:
     architectures.supported(raw)
     architecture = architectures.of(raw)
     config = AutoConfig.from_pretrained(checkpoint)
-    text = config.get_text_config()
-    tied = bool(config.tie_word_embeddings)
-    tensors = tuple(_planned(weights.index(checkpoint), architecture, text, type_, tied))
-    _check_complete(checkpoint, tensors, text, tied)
+    text, tied = config.get_text_config(), bool(config.tie_word_embeddings)
+    sources = tuple(architectures.language_tensors(weights.index(checkpoint), architecture, text, tied))
+    _check_complete(checkpoint, sources, text, tied)
+    tensors = tuple(_Tensor(source, _tensor_type(source.stored.shape, type_)) for source in sources)
     return _Plan(architecture, text, type_, tensors)
-
-
-def _planned(
-    stored: Iterable[weights.StoredTensor], architecture: Architecture, text: Any, type_: str, tied: bool
-) -> Iterable[_Tensor]:
-    import gguf
-
-    kinds = {name: kind for kind, name in gguf.MODEL_ARCH_NAMES.items()}
-    names = gguf.get_tensor_name_map(kinds[architecture.gguf], text.num_hidden_layers)
-    for tensor in stored:
-        key = _language_name(tensor.name)
-        # A tied head that is stored all the same is never read by transformers either.
-        if key is None or (tied and key == "lm_head.weight"):
-            continue
-        name = names.get_name(key, try_suffixes=(".weight", ".bias"))
-        if name is None:
-            raise ExportError(f"{tensor.file}: {architecture.gguf} in llama.cpp has no tensor for {tensor.name}")
-        heads = _rotary_heads(key, text) if architecture.interleaved_rotary else 0
-        yield _Tensor(name, tensor, _tensor_type(tensor.shape, type_), heads)
-
-
-def _language_name(name: str) -> str | None:
-    """A tensor's name without what transformers 5 puts around a language model; None for the vision tower."""
-    if name.startswith(("visual.", "model.visual.")):
-        return None
-    return name.replace("model.language_model.", "model.", 1)
-
-
-def _rotary_heads(name: str, text: Any) -> int:
-    if ".q_proj." in name:
-        return int(text.num_attention_heads)
-    return int(text.num_key_value_heads) if ".k_proj." in name else 0
 
 
 def _tensor_type(shape: tuple[int, ...], type_: str) -> "gguf.GGMLQuantizationType":
@@ -168,7 +138,7 @@ def _tensor_type(shape: tuple[int, ...], type_: str) -> "gguf.GGMLQuantizationTy
     return wanted if shape[-1] % block == 0 else gguf.GGMLQuantizationType.F16
 
 
-def _check_complete(checkpoint: Path, tensors: tuple[_Tensor, ...], text: Any, tied: bool) -> None:
+def _check_complete(checkpoint: Path, tensors: tuple[LanguageTensor, ...], text: Any, tied: bool) -> None:
     """Every block has what the first one has, and the ends are there; llama.cpp would say it less clearly."""
     found = {tensor.name: tensor for tensor in tensors}
     block = {name.removeprefix("blk.0.") for name in found if name.startswith("blk.0.")}
@@ -196,7 +166,7 @@ def _write(plan: _Plan, words: vocabulary.Vocabulary, part: Path, progress: Prog
         writer.write_ti_data_to_file()
         for index, tensor in enumerate(plan.tensors):
             writer.write_tensor_data(_data(tensor))
-            progress(index + 1, len(plan.tensors), tensor=tensor.name)
+            progress(index + 1, len(plan.tensors), tensor=tensor.source.name)
     finally:
         writer.close()
 
@@ -205,7 +175,7 @@ def _add_description(writer: "gguf.GGUFWriter", plan: _Plan, base_model: str) ->
     import gguf
     from gguf.utility import size_label
 
-    parameters = sum(_count(tensor) for tensor in plan.tensors)
+    parameters = sum(prod(tensor.shape) for tensor in plan.tensors)
     writer.add_type(gguf.GGUFType.MODEL)
     writer.add_size_label(size_label(parameters, 0, 0, 0))
     writer.add_file_type(gguf.LlamaFileType[_FILE_TYPES[plan.type]])
@@ -217,30 +187,14 @@ def _add_description(writer: "gguf.GGUFWriter", plan: _Plan, base_model: str) ->
         writer.add_base_model_organization(0, owner)
 
 
-def _count(tensor: _Tensor) -> int:
-    from math import prod
-
-    return prod(tensor.stored.shape)
-
-
 def _add_sizes(writer: "gguf.GGUFWriter", plan: _Plan) -> None:
-    text = plan.text
-    head = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
-    writer.add_block_count(text.num_hidden_layers)
-    writer.add_context_length(text.max_position_embeddings)
-    writer.add_embedding_length(text.hidden_size)
-    writer.add_feed_forward_length(text.intermediate_size)
-    writer.add_head_count(text.num_attention_heads)
-    writer.add_head_count_kv(text.num_key_value_heads)
-    writer.add_key_length(head)
-    writer.add_value_length(head)
-    writer.add_layer_norm_rms_eps(text.rms_norm_eps)
-    writer.add_vocab_size(text.vocab_size)
-    writer.add_rope_dimension_count(head)
-    writer.add_rope_freq_base(text.rope_parameters["rope_theta"])
-    if sections := text.rope_parameters.get("mrope_section"):
-        # time, height, width, and a fourth that only other models use
-        writer.add_rope_dimension_sections([*sections, 0][:4])
+    for key, value in architectures.sizes(plan.architecture, plan.text).items():
+        if isinstance(value, list):
+            writer.add_array(key, value)
+        elif isinstance(value, float):
+            writer.add_float32(key, value)
+        else:
+            writer.add_uint32(key, value)
 
 
 def _add_vocabulary(writer: "gguf.GGUFWriter", words: vocabulary.Vocabulary) -> None:
@@ -263,8 +217,8 @@ def _add_tensor_info(writer: "gguf.GGUFWriter", tensor: _Tensor) -> None:
     import numpy as np
 
     block, block_bytes = gguf.GGML_QUANT_SIZES[tensor.type]
-    size = _count(tensor) // block * block_bytes
-    writer.add_tensor_info(tensor.name, tensor.stored.shape, np.dtype(np.float32), size, tensor.type)
+    size = prod(tensor.shape) // block * block_bytes
+    writer.add_tensor_info(tensor.source.name, tensor.shape, np.dtype(np.float32), size, tensor.type)
 
 
 def _data(tensor: _Tensor) -> "np.ndarray[Any, Any]":
@@ -272,23 +226,15 @@ def _data(tensor: _Tensor) -> "np.ndarray[Any, Any]":
     import gguf
     import numpy as np
 
-    values = tensor.stored.load()
-    if tensor.heads:
-        values = _interleave(values, tensor.heads)
+    values = np.ascontiguousarray(tensor.source.load())
     with np.errstate(over="ignore"):
-        data = gguf.quants.quantize(np.ascontiguousarray(values), tensor.type)
+        data: np.ndarray[Any, Any] = gguf.quants.quantize(values, tensor.type)
     if tensor.type == gguf.GGMLQuantizationType.F16 and not np.isfinite(data).all():
         raise ExportError(
-            f"{tensor.stored.file}: tensor {tensor.stored.name} reaches {np.abs(values).max():.3g}, beyond float16; "
-            "export bf16 or f32 instead"
+            f"{tensor.source.stored.file}: tensor {tensor.source.stored.name} reaches {np.abs(values).max():.3g}, "
+            "beyond float16; export bf16 or f32 instead"
         )
     return data
-
-
-def _interleave(values: "np.ndarray[Any, Any]", heads: int) -> "np.ndarray[Any, Any]":
-    """Rows of each head from [first half, second half] to pairs (llama.cpp, conversion/llama.py: permute)."""
-    halves = values.reshape(heads, 2, values.shape[0] // heads // 2, *values.shape[1:])
-    return halves.swapaxes(1, 2).reshape(values.shape)
 
 
 def _base_model(lineage: Iterable[StageRecord]) -> str:

@@ -1,9 +1,9 @@
 """A checkpoint's tokenizer in GGUF's terms: byte-level BPE (`gpt2` there) only.
 
 Tokens, their kinds, merges and special tokens are copied. The rule that splits a text before the merges is code inside
-llama.cpp, so it can only be *named*: the name is chosen by the rule that stands in `tokenizer.json`, and a rule without a
-name is refused. Not covered: SentencePiece and WordPiece; Unicode normalization (llama.cpp does none, so texts that are
-not in NFC are split otherwise than by a tokenizer that normalizes, such as Qwen's).
+llama.cpp, so it can only be *named*: the name is chosen by the rule that stands in `tokenizer.json`, and a rule without
+a name is refused. Not covered: SentencePiece and WordPiece; Unicode normalization (llama.cpp does none, so texts that
+are not in NFC are split otherwise than by a tokenizer that normalizes, such as Qwen's).
 """
 
 import json
@@ -122,8 +122,8 @@ def _tokens(folder: Path, tokenizer: Any, size: int) -> tuple[tuple[str, ...], t
     texts = {index: text for text, index in tokenizer.get_vocab().items()}
     if max(texts) >= size:
         raise ExportError(
-            f"{folder}: the tokenizer's last token is {max(texts)} ({texts[max(texts)]!r}), the embedding has {size} rows; "
-            "resize the embedding or use the tokenizer that the model was trained with"
+            f"{folder}: the tokenizer's last token is {max(texts)} ({texts[max(texts)]!r}), the embedding has {size} "
+            "rows; resize the embedding or use the tokenizer that the model was trained with"
         )
     added = tokenizer.added_tokens_decoder
     tokens = tuple(texts.get(index, f"[PAD{index}]") for index in range(size))
@@ -132,7 +132,8 @@ def _tokens(folder: Path, tokenizer: Any, size: int) -> tuple[tuple[str, ...], t
 
 
 def _type(index: int, texts: Mapping[int, str], added: Mapping[int, Any]) -> int:
-    """As llama.cpp's converter: added tokens that look special are, whatever their flag says (Qwen's `<|fim_prefix|>`)."""
+    """As llama.cpp's converter: added tokens that look special are special, whatever their flag says
+    (Qwen's `<|fim_prefix|>`)."""
     if index not in texts:
         return _UNUSED
     if index not in added:

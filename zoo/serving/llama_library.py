@@ -156,7 +156,7 @@ def load() -> ctypes.CDLL:
         if function is None:
             raise EnvironmentFailure(f"xllamacpp {PINNED_WHEEL} does not export {name}; {_REINSTALL}")
         function.restype, function.argtypes = result, arguments
-    library.llama_log_set(_forward_log, None)
+    library.llama_log_set(_FORWARD_LOG, None)
     library.llama_backend_init()
     check_layout(library.llama_model_default_params(), library.llama_context_default_params())
     return library
@@ -192,16 +192,17 @@ def check_layout(model: ModelParameters, context: ContextParameters) -> None:
     """
     for structure, expected in ((model, _MODEL_DEFAULTS), (context, _CONTEXT_DEFAULTS)):
         for field, value in expected.items():
-            if getattr(structure, field) != value:
+            found = getattr(structure, field)
+            if found != value:
                 raise EnvironmentFailure(
-                    f"llama.cpp in xllamacpp reads {getattr(structure, field)!r} for {type(structure).__name__}.{field} "
-                    f"where {value!r} is its default, so its memory layout is another one; {_REINSTALL}"
+                    f"llama.cpp in xllamacpp reads {found!r} for {type(structure).__name__}.{field}, whose default is "
+                    f"{value!r}, so its memory layout is another one; {_REINSTALL}"
                 )
 
 
-# From `llama_model_default_params` and `llama_context_default_params` of the wheel's llama.cpp. The context's structure is
-# 8 bytes longer than the one of llama-cpp-python 0.3.36 (`moe_cache_size`): with that layout every flag after it is read
-# from the wrong byte, and the library writes past the end of the caller's memory.
+# From `llama_model_default_params` and `llama_context_default_params` of the wheel's llama.cpp. The context's structure
+# is 8 bytes longer than the one of llama-cpp-python 0.3.36 (`moe_cache_size`): with that layout every flag after it is
+# read from the wrong byte, and the library writes past the end of the caller's memory.
 _MODEL_DEFAULTS: dict[str, object] = {
     "devices": None,
     "n_gpu_layers": -1,
@@ -247,7 +248,10 @@ _CONTEXT_DEFAULTS: dict[str, object] = {
 }
 
 
-@_LogCallback
-def _forward_log(level: int, text: bytes, _: object) -> None:
+def _log(level: int, text: bytes, _: object) -> None:
     if level in (_WARNING, _ERROR) and (message := text.decode("utf-8", "replace").strip()):
         _LOG.log(logging.ERROR if level == _ERROR else logging.WARNING, message)
+
+
+# Kept for as long as the library may call it.
+_FORWARD_LOG = _LogCallback(_log)

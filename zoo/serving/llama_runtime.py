@@ -1,7 +1,7 @@
 """A GGUF file in llama.cpp, as its users run it: its own tokenizer, its own chat template, a 16-bit KV cache.
 
-Prompts that start alike share their KV cache: of the previous prompt and answer, whatever the next prompt repeats is not
-computed again. Steps of one agent share most of their prompt, so this is the difference between minutes and seconds.
+Prompts that start alike share their KV cache: of the previous prompt and answer, whatever the next prompt repeats is
+not computed again. Steps of one agent share most of their prompt.
 """
 
 import ctypes
@@ -13,7 +13,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import DataError, ExportError
-from zoo.serving import gguf_header, llama_library, prompts
+from zoo.formats import gguf_header
+from zoo.serving import llama_library, prompts
 from zoo.serving.runtime import Chat, Generation
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ def open_gguf(file: Path, threads: int | None = None, context: int = 4096) -> "L
 def default_threads() -> int:
     """`OMP_NUM_THREADS` where it is set, else the cores that this process may use, four at most.
 
-    On busy cores llama.cpp's threads spin while they wait for each other: two of them made 2 tokens a second on a machine
-    where one made 150. Four is where small models stop to gain.
+    On busy cores llama.cpp's threads spin while they wait for each other: two of them made 2 tokens a second on a
+    machine where one made 150.
     """
     set_by_user = os.environ.get("OMP_NUM_THREADS", "")
     if set_by_user.isdecimal() and int(set_by_user) > 0:

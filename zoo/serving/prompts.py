@@ -21,13 +21,8 @@ from zoo.serving.runtime import Chat
 __all__ = ["render"]
 
 
-def render(
-    source: str,
-    chat: Chat,
-    special_tokens: Mapping[str, str] | None = None,
-    add_generation_prompt: bool = True,
-) -> str:
-    """Render a chat with the template `source`.
+def render(source: str, chat: Chat, special_tokens: Mapping[str, str] | None = None) -> str:
+    """Render a chat with the template `source`; one that does not end with an answer is made ready for one.
 
     `special_tokens` are the variables that templates may use: `bos_token`, `eos_token`, ...
 
@@ -38,9 +33,10 @@ def render(
     """
     if not source:
         raise ModelError("the model has no chat template; put chat_template.jinja beside its tokenizer")
+    answered = bool(chat) and chat[-1]["role"] == "assistant"
     try:
         return _compile(source).render(
-            messages=list(chat), add_generation_prompt=add_generation_prompt, **(special_tokens or {})
+            messages=list(chat), add_generation_prompt=not answered, **(special_tokens or {})
         )
     except TemplateError as error:
         raise ModelError(f"the chat template does not take this chat: {error}") from error

@@ -37,7 +37,8 @@ class Runtime(Protocol):
         ...
 
     def encode(self, chat_or_text: Chat | str) -> list[int]:
-        """Token ids: of a chat, rendered and ready to be answered; of a text, as this runtime reads plain text."""
+        """Token ids: of a chat, rendered (and ready to be answered, unless an answer is its last message); of a text,
+        as this runtime reads plain text."""
         ...
 
     def generate(self, chats: Sequence[Chat], max_new_tokens: int) -> list[Generation]:

@@ -82,7 +82,9 @@ class _Walk:
     def header(self) -> Header:
         magic, version, tensors, pairs = self._take("<4sIQQ")
         if magic != _MAGIC:
-            raise ExportError(f"{self._file}: starts with {magic!r} where a GGUF file has {_MAGIC!r}; it is another format")
+            raise ExportError(
+                f"{self._file}: starts with {magic!r} where a GGUF file has {_MAGIC!r}; it is another format"
+            )
         if version != 3:
             raise ExportError(f"{self._file}: GGUF version {version}; only version 3 is read here, convert it again")
         metadata = {self._string(): self._value() for _ in range(pairs)}

@@ -1,0 +1,170 @@
+"""What llama.cpp wants to be told of each architecture: the one table, with its sources.
+
+A wrong entry gives a file that loads and talks nonsense, so every row is compared with llama.cpp's own converter (the
+`conversion/` folder of llama.cpp, named per row) and with torch by `zoo.verify`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zoo.errors import ExportError
+from zoo.formats.weights import StoredTensor
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["ARCHITECTURES", "Architecture", "LanguageTensor", "language_tensors", "of", "sizes", "supported"]
+
+_ROTARY_TYPES = (None, "default", "mrope")
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One architecture, by the name that its `config.json` carries."""
+
+    gguf: str
+    """Its name in GGUF; the prefix of its metadata."""
+    interleaved_rotary: bool
+    """Whether llama.cpp rotates neighbouring rows of the query and key weights, where transformers rotates row i with
+    row i + half a head. The rows are then reordered; their number per head does not change."""
+    multimodal: bool
+    """Whether the language model lies in a larger model: its settings under `text_config`, a vision tower beside it.
+    The tower is not part of the file; llama.cpp reads it from a file of its own (`mmproj`)."""
+    source: str
+    """The class of llama.cpp's converter that this row was checked against."""
+
+
+ARCHITECTURES: dict[str, Architecture] = {
+    "LlamaForCausalLM": Architecture("llama", True, False, "conversion/llama.py: LlamaModel"),
+    "Qwen2ForCausalLM": Architecture("qwen2", False, False, "conversion/qwen.py: Qwen2Model"),
+    "Qwen3ForCausalLM": Architecture("qwen3", False, False, "conversion/qwen.py: Qwen3Model"),
+    # The llama.cpp of the pinned wheel reads no norm epsilon for qwen2vl and computes with 0: harmless at 1e-6, and the
+    # reason why a tiny random model with 1e-5 and small activations is off by some 1e-6 nats even in f32.
+    "Qwen2_5_VLForConditionalGeneration": Architecture(
+        "qwen2vl", False, True, "conversion/qwenvl.py: Qwen2VLModel; rotary sections in base.py: TextModel"
+    ),
+}
+
+
+def of(config: Mapping[str, Any]) -> Architecture:
+    """The row of a `config.json`. Raises ExportError when there is none, with the list of those that are known."""
+    names = config.get("architectures") or ["none named"]
+    if names[0] not in ARCHITECTURES:
+        raise ExportError(
+            f"no GGUF export for the architecture {names[0]}; known: {', '.join(ARCHITECTURES)}. "
+            "A new one is a row in zoo/exports/architectures.py"
+        )
+    return ARCHITECTURES[names[0]]
+
+
+def supported(config: Mapping[str, Any]) -> None:
+    """Check that a checkpoint can become GGUF, from its `config.json` alone and so before it is trained.
+
+    Raises ExportError naming what the export does not know.
+    """
+    architecture = of(config)
+    text = _text_config(config)
+    if config.get("quantization_config"):
+        raise ExportError("the checkpoint is already quantized; export the checkpoint in float32 or bfloat16 instead")
+    if text.get("hidden_act", "silu") != "silu":
+        raise ExportError(f"{architecture.gguf} in llama.cpp computes silu, the checkpoint uses {text['hidden_act']}")
+    if text.get("use_sliding_window"):
+        raise ExportError(f"no GGUF export for sliding-window attention of {architecture.gguf}")
+    kind = _rotary(text).get("rope_type")
+    if kind not in _ROTARY_TYPES:
+        raise ExportError(f"no GGUF export for rotary positions of the type {kind!r}; only the plain ones are known")
+
+
+def _text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The settings of the language model: the config itself, or the part under `text_config`."""
+    nested = config.get("text_config")
+    return nested if isinstance(nested, dict) and of(config).multimodal else config
+
+
+def _rotary(text: Mapping[str, Any]) -> dict[str, Any]:
+    """Rotary settings as transformers 5 writes them (`rope_parameters`) or 4 (`rope_theta` and `rope_scaling`)."""
+    if parameters := text.get("rope_parameters"):
+        return dict(parameters)
+    scaling = dict(text.get("rope_scaling") or {})
+    kind = scaling.get("rope_type", scaling.get("type"))
+    return {**scaling, "rope_type": kind, "rope_theta": text.get("rope_theta")}
+
+
+def sizes(architecture: Architecture, text: Any) -> dict[str, int | float | list[int]]:
+    """The metadata that llama.cpp builds the network from. `text` is transformers' config of the language model, since
+    there the defaults are filled in."""
+    head = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    values: dict[str, int | float | list[int]] = {
+        "block_count": text.num_hidden_layers,
+        "context_length": text.max_position_embeddings,
+        "embedding_length": text.hidden_size,
+        "feed_forward_length": text.intermediate_size,
+        "attention.head_count": text.num_attention_heads,
+        "attention.head_count_kv": text.num_key_value_heads,
+        "attention.key_length": head,
+        "attention.value_length": head,
+        "attention.layer_norm_rms_epsilon": float(text.rms_norm_eps),
+        "vocab_size": text.vocab_size,
+        "rope.dimension_count": head,
+        "rope.freq_base": float(text.rope_parameters["rope_theta"]),
+    }
+    if sections := text.rope_parameters.get("mrope_section"):
+        # time, height, width, and a fourth that only other models use
+        values["rope.dimension_sections"] = [*sections, 0][:4]
+    return {f"{architecture.gguf}.{key}": value for key, value in values.items()}
+
+
+@dataclass(frozen=True)
+class LanguageTensor:
+    """A tensor of the language model, under its name in GGUF."""
+
+    name: str
+    stored: StoredTensor
+    heads: int
+    """Heads whose rows are reordered for the interleaved rotary; 0 for a tensor that is copied as it is."""
+
+    def load(self) -> "np.ndarray[Any, Any]":
+        """Its values in float32, in llama.cpp's order. Raises ModelError when they are no numbers."""
+        values = self.stored.load()
+        if not self.heads:
+            return values
+        # Rows of each head from [first half, second half] to pairs (llama.cpp, conversion/llama.py: permute)
+        halves = values.reshape(self.heads, 2, values.shape[0] // self.heads // 2, *values.shape[1:])
+        return halves.swapaxes(1, 2).reshape(values.shape)
+
+
+def language_tensors(
+    stored: Iterable[StoredTensor], architecture: Architecture, text: Any, tied: bool
+) -> Iterator[LanguageTensor]:
+    """Those tensors of a checkpoint that its language model is made of.
+
+    `tied`: the head is the embedding; one that is stored all the same is not read by transformers and not exported.
+
+    Raises ExportError for a tensor that llama.cpp has no place for.
+    """
+    import gguf
+
+    kinds = {name: kind for kind, name in gguf.MODEL_ARCH_NAMES.items()}
+    names = gguf.get_tensor_name_map(kinds[architecture.gguf], text.num_hidden_layers)
+    for tensor in stored:
+        key = _language_name(tensor.name)
+        if key is None or (tied and key == "lm_head.weight"):
+            continue
+        name = names.get_name(key, try_suffixes=(".weight", ".bias"))
+        if name is None:
+            raise ExportError(f"{tensor.file}: {architecture.gguf} in llama.cpp has no tensor for {tensor.name}")
+        yield LanguageTensor(name, tensor, _rotary_heads(key, text) if architecture.interleaved_rotary else 0)
+
+
+def _language_name(name: str) -> str | None:
+    """A tensor's name without what transformers 5 puts around a language model; None for the vision tower."""
+    if name.startswith(("visual.", "model.visual.")):
+        return None
+    return name.replace("model.language_model.", "model.", 1)
+
+
+def _rotary_heads(name: str, text: Any) -> int:
+    if ".q_proj." in name:
+        return int(text.num_attention_heads)
+    return int(text.num_key_value_heads) if ".k_proj." in name else 0
