@@ -98,14 +98,13 @@ def _options(name: str, spec: StageSpec, where: Where) -> Iterator[Problem]:
             if reward.name not in registry.REWARDS:
                 spot = where(("stages", name, "rewards", index, "name"))
                 yield Problem(spot, f"{reward.name!r} is no reward", did_you_mean(reward.name, list(registry.REWARDS)))
-        if wrong := options.grpo_batch_problem(spec.trl):
-            yield Problem(where(("stages", name, "trl")), wrong)
 
 
 def _library(name: str, key: str, library: str, given: Mapping[str, object], where: Where) -> Iterator[Problem]:
     for problem in options.check(library, given):
-        spot = where(("stages", name, key, *_words(problem.key)))
-        yield Problem(spot, f"{name}.{key}.{problem.key}: {problem.message}", problem.hint)
+        spot = where(("stages", name, key, *_words(problem.path)))
+        shown = ".".join(word for word in (name, key, problem.path) if word)
+        yield Problem(spot, f"{shown}: {problem.message}", problem.hint)
 
 
 def _gates(recipe: Recipe, where: Where) -> Iterator[Problem]:

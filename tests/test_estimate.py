@@ -1,0 +1,52 @@
+import pytest
+
+from zoo.estimate import linear_shapes, need, parameters
+from zoo.schema import GGUFSpec, MergeSpec, SFTSpec
+
+SMOL = {
+    "model_type": "llama", "vocab_size": 49152, "hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30,
+    "num_attention_heads": 9, "num_key_value_heads": 3, "tie_word_embeddings": True,
+}  # fmt: skip
+QWEN_VL = {
+    "model_type": "qwen2_5_vl", "tie_word_embeddings": True,
+    "text_config": {
+        "model_type": "qwen2_5_vl_text", "vocab_size": 151936, "hidden_size": 2048, "intermediate_size": 11008,
+        "num_hidden_layers": 36, "num_attention_heads": 16, "num_key_value_heads": 2,
+    },
+    "vision_config": {
+        "depth": 32, "hidden_size": 1280, "intermediate_size": 3420, "num_heads": 16, "out_hidden_size": 2048,
+        "patch_size": 14,
+    },
+}  # fmt: skip
+
+
+def test_parameters_are_counted_as_torch_counts_them() -> None:
+    assert parameters(SMOL) == 134_515_008  # the published size of SmolLM2-135M
+    transformers = pytest.importorskip("transformers")
+    import torch
+
+    with torch.device("meta"):
+        vision = transformers.Qwen2_5_VLForConditionalGeneration(transformers.Qwen2_5_VLConfig(**QWEN_VL))
+        qwen3 = transformers.Qwen3ForCausalLM(transformers.Qwen3Config(hidden_size=64, num_hidden_layers=2))
+    assert parameters(QWEN_VL) == sum(parameter.numel() for parameter in vision.parameters())
+    assert parameters(qwen3.config.to_dict()) == sum(parameter.numel() for parameter in qwen3.parameters())
+
+
+def test_adapters_need_far_less_than_a_full_fine_tune() -> None:
+    full = need(SFTSpec(model="a/b", data="stage:r", dtype="bfloat16"), SMOL)
+    lora = need(SFTSpec(model="a/b", data="stage:r", dtype="bfloat16", lora={"r": 16}), SMOL)
+    assert full is not None and lora is not None
+    assert 2 * lora.memory_bytes < 2 * full.memory_bytes
+    assert full.memory_bytes - lora.memory_bytes == pytest.approx(134_515_008 * 6 - 16 * _ins_and_outs() * 16, rel=1e-6)
+
+
+def _ins_and_outs() -> int:
+    return sum(inner + outer for inner, outer in linear_shapes(SMOL))
+
+
+def test_files_take_their_bits_per_weight() -> None:
+    needed = need(GGUFSpec(model="a/b", types=("f16", "q8_0")), SMOL)
+    assert needed is not None
+    assert needed.disk_bytes == pytest.approx(134_515_008 * (2 + 34 / 32), rel=1e-6)
+    merged = need(MergeSpec(mergekit={"dtype": "float32", "out_dtype": "bfloat16"}), SMOL)
+    assert merged is not None and merged.disk_bytes == 134_515_008 * 2
