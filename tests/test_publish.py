@@ -1,6 +1,9 @@
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +15,7 @@ from huggingface_hub import HfApi, ModelCard
 from zoo import hub, publish
 from zoo.errors import HubError, ModelError, RecipeError
 from zoo.hub import Endpoint
-from zoo.local_hub import running
+from zoo.local_hub import client_environment, running
 from zoo.records import StageContext
 from zoo.refs import HubRef
 from zoo.schema import PublishSpec
@@ -281,3 +284,19 @@ def test_a_hub_that_is_down_is_one_clear_error(publication: Path, tmp_path: Path
         pass
     with pytest.raises(HubError, match="does not answer"):
         push(publication, endpoint)
+
+
+def test_the_lines_on_the_card_run_against_the_hub_that_it_is_on(publication: Path, tmp_path: Path) -> None:
+    [code] = re.findall(r"```python\n(.+?)```", (publication / "model" / "README.md").read_text(), re.DOTALL)
+    with running(tmp_path / "hub") as endpoint:
+        push(publication, endpoint)
+        environment = {**os.environ, **client_environment(endpoint), "HF_HOME": str(tmp_path / "home")}
+        done = subprocess.run(
+            [sys.executable, "-c", code + "print(answer[0]['generated_text'][-1]['role'])"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "assistant"
