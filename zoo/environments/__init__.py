@@ -71,6 +71,10 @@ class Environment(Protocol):
     steps: int
     """Actions since `reset`, invalid ones included."""
 
+    @property
+    def stored(self) -> Any:
+        """All that the world stores, to be compared: two are equal when nothing but the view of it differs."""
+
     def reset(self, task: Task) -> str:
         """Begin a task; the first observation."""
 

@@ -6,7 +6,7 @@ from zoo.actions import Action
 from zoo.environments import ExpertStep, Split, Task
 from zoo.environments.phone.expert import next_step, wants
 from zoo.environments.phone.machine import observe, transition, visible
-from zoo.environments.phone.state import State
+from zoo.environments.phone.state import Data, State
 from zoo.environments.phone.tasks import draw_tasks, set_up
 
 __all__ = ["PhoneEnvironment", "answers"]
@@ -72,6 +72,11 @@ class PhoneEnvironment:
             return (*reached, self.done and self._answered())
         changed = [key for key, value in self.goal.data.items() if value != self.initial[key]]
         return (*reached, *(self.state.data[key] == self.goal.data[key] for key in changed))
+
+    @property
+    def stored(self) -> Data:
+        """Everything that the phone remembers; which screen is open is not in it."""
+        return self.state.data
 
     def expert(self) -> ExpertStep:
         """What leads from here to success."""

@@ -141,7 +141,7 @@ def _finish(screen: Screen, goal: Goal, known: str, instruction: str) -> ExpertS
     return ExpertStep(
         Action("finish", (message,)),
         f"{outcome}.",
-        f"On {screen.title}; nothing left.",
+        f"On {screen.title}; {'nothing left' if goal.answer is None else f'it is {known}'}.",
         f"My task is: {instruction} I am on the screen {screen.title}, and nothing is left to do. {outcome}.",
         f"Current State: The screen {screen.title} is open. {outcome}.\nRequired Change: None.\nAction Need: Finish.",
     )

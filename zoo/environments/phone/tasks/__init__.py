@@ -36,19 +36,21 @@ class Goal(NamedTuple):
 
 
 def draw_tasks(split: Split, count: int, seed: int) -> list[Task]:
-    """So many distinct tasks, evenly over the templates of the split; same arguments, same tasks.
+    """So many distinct tasks, evenly over the templates of the split, in turn; same arguments, same tasks.
 
     Combinations of parameters repeat, on another phone, only when a template has no new one left.
 
     Raises ValueError, with the maximum, when the split does not have so many.
 
-    >>> [task.template for task in draw_tasks("train", 2, seed=0)]
-    ['settings.switch_on', 'settings.switch_off']
+    >>> len({task.template for task in draw_tasks("train", 20, seed=0)})
+    20
     """
     maximum = task_count(split)
     if count > maximum:
         raise ValueError(f"the phone's split {split!r} has {maximum} tasks, not {count}; ask for at most that many")
-    return list(islice(_in_turn([_tasks_of(template, split, seed) for template in _templates(split)]), count))
+    templates = _templates(split)
+    order = Random(f"{seed} {split}").sample(templates, len(templates))
+    return list(islice(_in_turn([_tasks_of(template, split, seed) for template in order]), count))
 
 
 def task_count(split: Split) -> int:

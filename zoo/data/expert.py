@@ -1,0 +1,101 @@
+"""Rows of a world's scripted expert, some after a detour, so that they also show how to come back."""
+
+from collections import Counter
+from random import Random
+
+from zoo.actions import Action, write
+from zoo.data.rows import Row
+from zoo.environments import Environment, ExpertStep, Task
+from zoo.errors import DataError
+from zoo.prompt import messages
+from zoo.records import Progress
+from zoo.registry import ENVIRONMENTS, load
+from zoo.schema import AgentSpec, DataSpec
+
+__all__ = ["expert_rows"]
+
+_TRIES = 8
+"""Wrong steps that are looked at for one that can be mended."""
+_MOST_ELEMENTS = 12
+
+
+def expert_rows(spec: DataSpec, seed: int, progress: Progress) -> tuple[list[Row], Counter[str]]:
+    """The steps of the expert on `spec.tasks` tasks, and how many episodes there were `direct` and with a `detour`.
+
+    Raises DataError when the split does not have so many tasks.
+    """
+    world = load(ENVIRONMENTS[spec.agent.world])
+    try:
+        tasks = world.draw_tasks(spec.split, spec.tasks, seed)
+    except ValueError as error:
+        raise DataError(f"data: `tasks: {spec.tasks}` is too many: {error}") from error
+    rows: list[Row] = []
+    kinds: Counter[str] = Counter()
+    for number, task in enumerate(tasks, start=1):
+        rng = Random(f"{seed} {task.id}")
+        environment: Environment = world()
+        steps, kind = _episode(spec.agent, environment, task, rng, rng.random() < spec.detours)
+        rows += steps
+        kinds[kind] += 1
+        progress(number, len(tasks), rows=len(rows))
+    return rows, kinds
+
+
+def _episode(
+    agent: AgentSpec, environment: Environment, task: Task, rng: Random, detour: bool
+) -> tuple[list[Row], str]:
+    """The rows of one episode. The wrong step comes before a random step of the expert's way and is no row."""
+    observation = environment.reset(task)
+    stray_at = rng.randrange(_way(environment)[0]) if detour else -1
+    rows: list[Row] = []
+    history: list[str] = []
+    while not environment.done:
+        step = environment.expert()
+        wrong = _wrong_step(environment, observation, rng, agent.rounds) if len(history) == stray_at else None
+        if wrong is None:
+            rows.append(_row(agent, task, history, observation, step))
+        history.append(step.assessed(agent.style))
+        observation = environment.step(wrong or step.action)
+    return rows, "direct" if len(rows) == len(history) else "detour"
+
+
+def _row(agent: AgentSpec, task: Task, history: list[str], observation: str, step: ExpertStep) -> Row:
+    return Row(
+        messages(agent, task.instruction, history, observation),
+        [{"role": "assistant", "content": step.answer(agent.style)}],
+        write(step.action),
+        task.id,
+        task.template,
+        len(history),
+    )
+
+
+def _wrong_step(environment: Environment, observation: str, rng: Random, rounds: int) -> Action | None:
+    """A step into a wrong screen or a wrong field; None when none was found.
+
+    What is stored stays as it was: that a switch must be turned back could only be known by who saw it turned, and rows
+    that ask for it would teach to turn switches at random.
+    """
+    needed, _ = _way(environment)
+    for _ in range(_TRIES):
+        wrong = _any_action(rng)
+        trial: Environment = environment.copy()
+        if trial.step(wrong) == observation or trial.stored != environment.stored:
+            continue
+        still, success = _way(trial)
+        if success and still >= needed and trial.steps + still <= rounds:
+            return wrong
+    return None
+
+
+def _any_action(rng: Random) -> Action:
+    name = rng.choice(("tap", "tap", "tap", "tap", "long_press", "back", "home"))
+    return Action(name, (rng.randint(1, _MOST_ELEMENTS),)) if name in ("tap", "long_press") else Action(name)
+
+
+def _way(environment: Environment) -> tuple[int, bool]:
+    """How many steps the expert still needs, and whether they lead to success."""
+    trial: Environment = environment.copy()
+    while not trial.done:
+        trial.step(trial.expert().action)
+    return trial.steps - environment.steps, trial.success()
