@@ -114,8 +114,8 @@ class DataSpec(StageSpec):
     tasks: int = Field(100, ge=1)
     """For `source: expert`: how many tasks are drawn."""
     detours: float = Field(0.0, ge=0.0, le=1.0)
-    """For `source: expert`: the share of episodes in which one wrong step comes first, so that the rows show how to
-    recover. The wrong step itself is never a row."""
+    """For `source: expert`: the share of episodes with one wrong step, somewhere on the way, so that the rows show how
+    to recover. The wrong step itself is never a row."""
     limit: int | None = Field(None, ge=1)
     """At most so many rows, drawn with the seed."""
     agent: AgentSpec = AgentSpec()
