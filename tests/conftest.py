@@ -1,10 +1,16 @@
 """Tiny checkpoints that many tests load, made once a session."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from zoo import tiny
+
+# Before torch is imported: OpenMP's spinning threads make a tiny model ten times slower on shared cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 
 
 @pytest.fixture(scope="session")
