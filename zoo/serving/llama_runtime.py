@@ -66,7 +66,7 @@ class LlamaRuntime:
         self.file, self.header, self.threads = file, header, threads
         self._library, self._model, self._context = library, model, 0
         self._vocabulary = library.llama_model_get_vocab(model)
-        self._vocabulary_size: int = library.llama_vocab_n_tokens(self._vocabulary)
+        self.vocabulary_size: int = library.llama_vocab_n_tokens(self._vocabulary)
         self._cached: list[int] = []
         """The tokens whose keys and values are in the cache, from position 0."""
         parameters = library.llama_context_default_params()
@@ -103,6 +103,10 @@ class LlamaRuntime:
                 return text.raw[:written].decode("utf-8", "replace")
             length = -written
 
+    def is_stop(self, token: int) -> bool:
+        """Whether llama.cpp ends an answer at this token."""
+        return bool(self._library.llama_vocab_is_eog(self._vocabulary, token))
+
     def generate(self, chats: Sequence[Chat], max_new_tokens: int) -> list[Generation]:
         """Greedy answers, one chat after the other. Raises DataError when one does not fit into the context."""
         return [self._answer(self.encode(chat), max_new_tokens) for chat in chats]
@@ -112,7 +116,7 @@ class LlamaRuntime:
         import numpy as np
 
         self._check_fit(len(token_ids), 0)
-        rows = np.empty((len(token_ids) - start, self._vocabulary_size), np.float32)
+        rows = np.empty((len(token_ids) - start, self.vocabulary_size), np.float32)
         self._keep(0)
         for first in range(0, len(token_ids), _LOGITS_BATCH):
             part = list(token_ids[first : first + _LOGITS_BATCH])
@@ -147,7 +151,7 @@ class LlamaRuntime:
             token = int(self._row(-1).argmax())
             last = time.perf_counter() - started
             first = first or last
-            if self._library.llama_vocab_is_eog(self._vocabulary, token):
+            if self.is_stop(token):
                 break
             answer.append(token)
             if len(answer) < max_new_tokens:
@@ -187,7 +191,7 @@ class LlamaRuntime:
         import numpy as np
 
         pointer = self._library.llama_get_logits_ith(self._context, index)
-        return np.ctypeslib.as_array(pointer, shape=(self._vocabulary_size,))
+        return np.ctypeslib.as_array(pointer, shape=(self.vocabulary_size,))
 
     def _check_fit(self, prompt_tokens: int, new_tokens: int) -> None:
         if not prompt_tokens:
