@@ -4,7 +4,7 @@ A key is the digest of a stage's kind and its version, its settings with their d
 it reads. Names, comments, the order of keys, paths, devices and library versions are not in it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,15 +57,17 @@ class PlannedStage:
         return settings
 
 
-def plan(recipe: Recipe, identify: Identify) -> list[PlannedStage]:
+def plan(recipe: Recipe, identify: Identify, texts: str = "") -> list[PlannedStage]:
     """The stages of a checked recipe, each after those that it reads.
+
+    `texts` is a digest of what is published as it was written: the recipe's file and the card templates.
 
     >>> [stage.name for stage in plan(recipe, lambda ref, accepts: "a/b@0123")]  # doctest: +SKIP
     ['demos', 'sft', 'merged']
     """
     planned: dict[str, PlannedStage] = {}
     for name in check.order(recipe.stages):
-        planned[name] = _planned(name, recipe, planned, identify)
+        planned[name] = _planned(name, recipe, planned, identify, texts)
     return list(planned.values())
 
 
@@ -98,7 +100,14 @@ def lineage(stages: list[PlannedStage], name: str) -> list[str]:
     return [stage.name for stage in stages if stage.name in above]
 
 
-def lock(recipe: Recipe, stages: list[PlannedStage], versions: Mapping[str, str], *, tiny: bool) -> dict[str, Any]:
+def lock(
+    recipe: Recipe,
+    stages: list[PlannedStage],
+    versions: Mapping[str, str],
+    *,
+    tiny: bool,
+    overrides: Sequence[str] = (),
+) -> dict[str, Any]:
     """The recipe resolved: every commit, key and setting that a later run needs to make the same again."""
     return {
         "name": recipe.name,
@@ -107,6 +116,7 @@ def lock(recipe: Recipe, stages: list[PlannedStage], versions: Mapping[str, str]
         "license": recipe.license,
         "seed": recipe.seed,
         "tiny": tiny,
+        "overrides": list(overrides),
         "versions": dict(versions),
         "stages": {stage.name: _locked(stage) for stage in stages},
     }
@@ -117,7 +127,9 @@ def _locked(stage: PlannedStage) -> dict[str, Any]:
     return {"kind": stage.kind, "key": stage.key, "seed": stage.seed, "inputs": inputs, "settings": stage.settings}
 
 
-def _planned(name: str, recipe: Recipe, planned: Mapping[str, PlannedStage], identify: Identify) -> PlannedStage:
+def _planned(
+    name: str, recipe: Recipe, planned: Mapping[str, PlannedStage], identify: Identify, texts: str
+) -> PlannedStage:
     spec = recipe.stages[name]
     entry = registry.STAGES[spec.kind]
     inputs = {}
@@ -130,22 +142,23 @@ def _planned(name: str, recipe: Recipe, planned: Mapping[str, PlannedStage], ide
         inputs[place] = StageInput(ref, accepts, identity)
     seed = recipe.seed if spec.seed is None else spec.seed
     stage = PlannedStage(name, spec.kind, entry.version, spec, seed, inputs, None)
-    return PlannedStage(name, spec.kind, entry.version, spec, seed, inputs, _key(stage))
+    return PlannedStage(
+        name, spec.kind, entry.version, spec, seed, inputs, _key(stage, texts if entry.reads_recipe else None)
+    )
 
 
-def _key(stage: PlannedStage) -> str | None:
+def _key(stage: PlannedStage, texts: str | None) -> str | None:
     identities = {place: item.identity for place, item in stage.inputs.items()}
     if None in identities.values():
         return None
-    return fingerprint.of_data(
-        {
-            "kind": stage.kind,
-            "version": stage.version,
-            "settings": stage.settings,
-            "seed": stage.seed,
-            "inputs": identities,
-        }
-    )
+    content = {
+        "kind": stage.kind,
+        "version": stage.version,
+        "settings": stage.settings,
+        "seed": stage.seed,
+        "inputs": identities,
+    }
+    return fingerprint.of_data(content if texts is None else {**content, "texts": texts})
 
 
 def _blank(settings: Any, words: list[str]) -> None:

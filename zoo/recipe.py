@@ -25,8 +25,8 @@ class LoadedRecipe:
 
     recipe: Recipe
     path: Path
-    text: str
-    """The file as written."""
+    texts: Mapping[str, str]
+    """Files as written: the recipe as `recipe.yaml`, and under their own names those that it extends."""
     source: Source
     overrides: tuple[str, ...] = ()
     tiny: bool = False
@@ -49,8 +49,8 @@ def load(path: Path, overrides: Sequence[str] = (), *, tiny: bool = False) -> Lo
 
     >>> load(Path("recipes/pocket-135m.yaml"), ["sft.trl.learning_rate=1e-4"])  # doctest: +SKIP
     """
-    text = _text(path)
-    raw = _extended(source.parse(text, _shown(path)), path, ())
+    texts = {"recipe.yaml": _text(path)}
+    raw = _extended(source.parse(texts["recipe.yaml"], _shown(path)), path, (), texts)
     for override in overrides:
         raw = _overridden(raw, override)
     if tiny:
@@ -58,7 +58,7 @@ def load(path: Path, overrides: Sequence[str] = (), *, tiny: bool = False) -> Lo
     recipe = _typed(raw)
     if problems := check.problems(recipe, raw.where, tiny=tiny):
         raise RecipeError(problems)
-    return LoadedRecipe(recipe, path, text, raw, tuple(overrides), tiny)
+    return LoadedRecipe(recipe, path, texts, raw, tuple(overrides), tiny)
 
 
 def _text(path: Path) -> str:
@@ -78,8 +78,8 @@ def _shown(path: Path) -> str:
         return path.name
 
 
-def _extended(raw: Source, path: Path, seen: tuple[Path, ...]) -> Source:
-    """Lay a recipe over the one that it extends, and that over its own, however long the chain."""
+def _extended(raw: Source, path: Path, seen: tuple[Path, ...], texts: dict[str, str]) -> Source:
+    """Lay a recipe over the one that it extends, and that over its own, however long the chain. Adds to `texts`."""
     parent = raw.data.get("extends")
     if parent is None:
         return raw
@@ -92,7 +92,8 @@ def _extended(raw: Source, path: Path, seen: tuple[Path, ...]) -> Source:
     if not file.is_file():
         known = [other.name for other in path.parent.glob("*.yaml") if other != path]
         raise RecipeError([Problem(where, f"there is no {parent} beside this recipe", did_you_mean(parent, known))])
-    base = _extended(source.parse(_text(file), _shown(file)), file, (*seen, path.resolve()))
+    texts[file.name] = _text(file)
+    base = _extended(source.parse(texts[file.name], _shown(file)), file, (*seen, path.resolve()), texts)
     own = {key: value for key, value in raw.data.items() if key != "extends"}
     return Source(own, raw.marks, raw.origin).over(base)
 

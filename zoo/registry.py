@@ -27,6 +27,8 @@ class StageEntry:
     """Modules that must be importable; named so that a missing extra is known before anything runs."""
     isolated: bool = True
     """Whether it runs in a process of its own, so that its memory comes back and a kill is one clear error."""
+    reads_recipe: bool = False
+    """Whether the recipe's own text and the card templates are part of what it makes, and so of its key."""
 
 
 _TORCH = ("torch", "transformers")
@@ -43,7 +45,9 @@ STAGES: dict[str, StageEntry] = {
     "evaluate": StageEntry("zoo.schema:EvaluateSpec", "zoo.evaluate:run", 1, "scores", "train", _TORCH),
     "gguf": StageEntry("zoo.schema:GGUFSpec", "zoo.exports.gguf:run", 1, "files", "export", _LLAMA),
     "verify": StageEntry("zoo.schema:VerifySpec", "zoo.verify:run", 1, "scores", "export", _LLAMA),
-    "publish": StageEntry("zoo.schema:PublishSpec", "zoo.publish:run", 1, "publication", isolated=False),
+    "publish": StageEntry(
+        "zoo.schema:PublishSpec", "zoo.publish:run", 1, "publication", isolated=False, reads_recipe=True
+    ),
 }
 
 ENVIRONMENTS: dict[str, str] = {

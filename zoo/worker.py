@@ -92,7 +92,9 @@ def _serve(job: Job, pipe: int) -> int:
 
 
 def _end_with_the_runner() -> None:
-    sys.stdin.buffer.read()
+    # Not sys.stdin: a buffered reader that waits in a daemon thread makes the interpreter abort when it ends.
+    while os.read(0, 1024):
+        pass
     os.killpg(0, signal.SIGKILL)
 
 

@@ -46,7 +46,9 @@ class LiveWatch:
         """A stage begins, or goes on from what a stopped run left."""
         self._spoke = time.monotonic()
         if not self._console.is_terminal:
-            self._console.print(f"  {stage.name:<14} {'goes on' if resumed else 'starts'}, log: {log_file}")
+            self._console.print(
+                f"  {stage.name:<14} {'goes on' if resumed else 'starts'}, log: {log_file}", soft_wrap=True
+            )
             return
         self._progress = Progress(
             TextColumn("[bold]{task.description:<14}"),

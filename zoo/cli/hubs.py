@@ -12,7 +12,7 @@ from zoo.cli.outside import Outside
 from zoo.errors import HubError, did_you_mean
 from zoo.refs import HubRef, parse
 
-__all__ = ["hub", "pull"]
+__all__ = ["chosen_file", "hub", "pull"]
 
 _root = click.option(
     "--root", type=click.Path(path_type=Path), help="The folder of its repositories. Default: in the user's cache."
@@ -62,14 +62,14 @@ def pull(repository: str, part: str | None, destination: Path, kind: client.Kind
     with outside.embedded() as embedded:
         pinned = client.pin(ref, kind, [embedded] if offline else [embedded, client.public_endpoint()])
         there = client.files(pinned)
-        only = [_chosen(part, list(there))] if part else []
+        only = [chosen_file(part, list(there))] if part else []
         target = destination if part else destination / ref.repo.split("/")[1]
         client.fetch(pinned, target, only)
     for path in only or sorted(there):
         click.echo(f"{target / path}  {byte_text(there[path])}")
 
 
-def _chosen(part: str, there: list[str]) -> str:
+def chosen_file(part: str, there: list[str]) -> str:
     """The one file that a word means."""
     if part in there:
         return part

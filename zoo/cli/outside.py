@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from zoo import fingerprint, hub
+from zoo import fingerprint, hub, shipped
 from zoo.cache import Cache
 from zoo.errors import HubError
 from zoo.hub import Endpoint, Kind, Pinned
@@ -19,10 +19,11 @@ from zoo.local_hub import running
 from zoo.local_hub.reading import commit_of, file_of
 from zoo.plan import StageInput
 from zoo.preflight import BaseModel
+from zoo.recipe import LoadedRecipe
 from zoo.refs import HubRef, PathRef
 from zoo.schema import Accepts
 
-__all__ = ["Outside"]
+__all__ = ["Outside", "published_texts"]
 
 
 @dataclass
@@ -107,6 +108,13 @@ class Outside:
                 "fill it with: recipes hub seed"
             )
         return hub.pin(ref, kind, [hub.public_endpoint()]).commit
+
+
+def published_texts(loaded: LoadedRecipe) -> str:
+    """A digest of what a publication takes over as written: the recipe's files, overrides and the card templates."""
+    templates = {file.name: file.read_text("utf-8") for file in sorted(shipped.folder("cards").glob("*.jinja"))}
+    head = loaded.recipe.model_dump(mode="json", include={"name", "version", "summary", "license"})
+    return fingerprint.of_data([head, dict(loaded.texts), list(loaded.overrides), loaded.tiny, templates])
 
 
 def _kind(accepts: Accepts) -> Kind:

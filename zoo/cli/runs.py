@@ -15,7 +15,7 @@ from zoo import hub, machine, preflight
 from zoo.cache import Cache, Finished, default_root
 from zoo.cli.display import LiveWatch, plan_table, results_table, second_text
 from zoo.cli.library import find, overrides, tiny
-from zoo.cli.outside import Outside
+from zoo.cli.outside import Outside, published_texts
 from zoo.errors import CacheError, HubError, RecipeError, did_you_mean
 from zoo.hub import Endpoint
 from zoo.plan import PlannedStage, lock, selected
@@ -42,7 +42,7 @@ def plan(recipe: str, overrides: tuple[str, ...], tiny: bool, offline: bool, as_
     """Print what a run would do, and what it would need. Imports no torch, downloads no weights."""
     loaded = load(find(recipe), overrides, tiny=tiny)
     outside = Outside(default_root(), offline or tiny)
-    stages = make_plan(loaded.recipe, outside.identify)
+    stages = make_plan(loaded.recipe, outside.identify, published_texts(loaded))
     needed = preflight.needs(stages, outside.base_model)
     rows = [_row(stage, outside.cache, needed.get(stage.name)) for stage in stages]
     if as_json:
@@ -93,7 +93,7 @@ def run(
     outside = Outside(default_root(), offline or tiny)
     console = Console(stderr=as_json)
     with outside.cache.lock(loaded.name):
-        stages = make_plan(loaded.recipe, outside.identify)
+        stages = make_plan(loaded.recipe, outside.identify, published_texts(loaded))
         names = selected(stages, first=first, last=last, only=only)
         _before(console, loaded, outside, stages, names)
         target = _target(push, yes, outside, loaded, names)
@@ -116,7 +116,7 @@ def status(recipe: str, overrides: tuple[str, ...], tiny: bool, offline: bool, a
     loaded = load(find(recipe), overrides, tiny=tiny)
     outside = Outside(default_root(), offline or tiny)
     rows = []
-    for stage in make_plan(loaded.recipe, outside.identify):
+    for stage in make_plan(loaded.recipe, outside.identify, published_texts(loaded)):
         state = _state(stage, outside.cache)
         found = outside.cache.find(str(stage.key)) if state == "cached" else None
         rows.append(
@@ -225,8 +225,8 @@ def _carry_out(
     device: str,
 ) -> dict[str, Finished]:
     watch = LiveWatch(console)
-    resolved = lock(loaded.recipe, stages, machine.versions(), tiny=loaded.tiny)
-    files = {"recipe.yaml": loaded.text, "recipe.lock.yaml": yaml.safe_dump(resolved, sort_keys=False)}
+    resolved = lock(loaded.recipe, stages, machine.versions(), tiny=loaded.tiny, overrides=loaded.overrides)
+    files = {**loaded.texts, "recipe.lock.yaml": yaml.safe_dump(resolved, sort_keys=False)}
     with outside.fetcher() as fetch:
         runner = Runner(outside.cache, fetch, watch, machine.device(device), loaded.tiny, files)
         try:

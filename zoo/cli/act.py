@@ -1,0 +1,169 @@
+"""The command that lets a model operate the embedded phone in the terminal: act."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from difflib import get_close_matches
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import click
+
+from zoo.cache import default_root
+from zoo.cli.hubs import chosen_file
+from zoo.cli.library import find
+from zoo.cli.outside import Outside
+from zoo.errors import ModelError, ZooError
+from zoo.refs import HubRef, parse
+
+if TYPE_CHECKING:
+    from zoo.agent import Answerer, Episode, Situation
+    from zoo.environments import Split, Task
+    from zoo.schema import AgentSpec
+    from zoo.serving import Runtime
+
+__all__ = ["act"]
+
+_SPLITS = ("train", "held-out-parameters", "held-out-templates")
+_DRAWN = 400
+_EXAMPLES = 5
+
+
+@click.command()
+@click.argument("task", required=False)
+@click.option("--model", required=True, metavar="FILE|FOLDER|OWNER/NAME", help="A GGUF, a checkpoint, or a repository.")
+@click.option(
+    "--file", "part", default="q8_0", show_default=True, help="Which file of a repository: a word of its name."
+)
+@click.option("--recipe", default="pocket-135m", show_default=True, help="Whose agent: its prompt, memory and rounds.")
+@click.option(
+    "--split", type=click.Choice(_SPLITS), default=_SPLITS[1], show_default=True, help="The tasks to choose from."
+)
+@click.option("--seed", default=0, show_default=True, help="Of the tasks to choose from.")
+@click.option("--threads", type=int, help="Of llama.cpp. Default: the cores, four at most.")
+@click.option("--offline", is_flag=True, help="Ask the embedded Hub only.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON line at the end, on standard output.")
+def act(
+    task: str | None,
+    model: str,
+    part: str,
+    recipe: str,
+    split: "Split",
+    seed: int,
+    threads: int | None,
+    offline: bool,
+    as_json: bool,
+) -> None:
+    """Let a model operate the embedded phone, step by step.
+
+    TASK is an instruction, or some words of one; without it the first task of the seed is taken.
+    """  # fmt: skip
+    from zoo.agent import play
+    from zoo.recipe import load
+
+    spec = load(find(recipe)).recipe.agent
+    chosen = _task(spec, task, split, seed)
+    runtime = _open(model, part, threads, offline)
+    click.secho(chosen.instruction, bold=True, err=as_json)
+    try:
+        (episode,) = play(spec, [chosen], _shown(spec, runtime, as_json))
+    finally:
+        runtime.close()
+    _show_end(episode, as_json)
+    if as_json:
+        click.echo(json.dumps(_as_data(episode)))
+    raise click.exceptions.Exit(0 if episode.success else 4)
+
+
+def _task(spec: "AgentSpec", words: str | None, split: "Split", seed: int) -> "Task":
+    from zoo.agent import open_environment
+
+    drawn = open_environment(spec).draw_tasks(split, _DRAWN, seed)
+    if words is None:
+        return drawn[0]
+    fitting = [task for task in drawn if words.lower() in task.instruction.lower()]
+    near = get_close_matches(words, [task.instruction for task in drawn], n=1, cutoff=0.75)
+    fitting += [task for task in drawn if task.instruction in near]
+    if not fitting:
+        examples = "\n  ".join(task.instruction for task in drawn[:_EXAMPLES])
+        raise ZooError(f"the phone has no task like {words!r}; some that it has:\n  {examples}")
+    return fitting[0]
+
+
+def _open(model: str, part: str, threads: int | None, offline: bool) -> "Runtime":
+    from zoo.serving import open_gguf, open_torch
+
+    path = Path(model)
+    if not path.exists():
+        path = _fetched(model, part, offline)
+    if path.is_dir():
+        return open_torch(path)
+    if path.suffix != ".gguf":
+        raise ModelError(f"{path}: neither a .gguf file nor a folder with a checkpoint")
+    return open_gguf(path, threads)
+
+
+def _fetched(model: str, part: str, offline: bool) -> Path:
+    from zoo import hub
+
+    try:
+        ref = parse(model)
+    except ValueError as error:
+        raise ModelError(f"--model: {error}") from error
+    if not isinstance(ref, HubRef):
+        raise ModelError(f"--model {model}: there is no such file or folder")
+    outside = Outside(default_root(), offline)
+    with outside.embedded() as embedded:
+        pinned = hub.pin(ref, "model", [embedded] if offline else [embedded, hub.public_endpoint()])
+        files = hub.files(pinned)
+        if any(path.endswith(".gguf") for path in files):
+            return hub.fetch_file(pinned, chosen_file(part, list(files)))
+        return hub.fetch(pinned)
+
+
+def _shown(spec: "AgentSpec", runtime: "Runtime", quiet: bool) -> "Answerer":
+    """The model as an agent whose every step is printed as it is made."""
+    from zoo.actions import read_answer, write
+    from zoo.agent import messages
+
+    def answer(situations: Sequence["Situation"]) -> list[str]:
+        (situation,) = situations
+        chat = messages(spec, situation.task.instruction, situation.history, situation.observation)
+        started = perf_counter()
+        (generation,) = runtime.generate([chat], spec.answer_tokens)
+        seconds = perf_counter() - started
+        if not quiet:
+            said = read_answer(generation.text)
+            click.echo(f"\n{situation.observation}")
+            if said.reasoning:
+                click.secho(f"  {said.reasoning.strip()}", dim=True)
+            call = write(said.action) if said.action else f"no readable call: {generation.text!r}"
+            rate = generation.tokens / seconds if seconds else 0.0
+            click.secho(f"  {call}", fg="green" if said.action else "red", nl=False)
+            click.echo(f"   {seconds:.2f} s, {generation.tokens} tokens, {rate:.0f} tokens/s")
+        return [generation.text]
+
+    return answer
+
+
+def _show_end(episode: "Episode", quiet: bool) -> None:
+    seconds = sum(step.seconds for step in episode.steps)
+    mark = click.style("success", fg="green") if episode.success else click.style("not solved", fg="red")
+    click.echo(
+        f"\n{mark}: {len(episode.steps)} steps, {seconds / len(episode.steps):.2f} s a step, ended by {episode.ended}",
+        err=quiet,
+    )
+
+
+def _as_data(episode: "Episode") -> dict[str, object]:
+    from zoo.actions import write
+
+    steps = [{**asdict(step), "action": write(step.action) if step.action else None} for step in episode.steps]
+    return {
+        "task": episode.task.id,
+        "instruction": episode.task.instruction,
+        "success": episode.success,
+        "ended": episode.ended,
+        "steps": steps,
+    }
