@@ -17,6 +17,9 @@ _FILLERS = frozenset(
     | {"on", "set", "that", "the", "this", "to", "was", "with"}
 )
 
+_VERDICTS = frozenset({"yes", "no", "or"})
+"""What a question may offer to choose from, so that saying both is no answer."""
+
 
 class PhoneEnvironment:
     """The embedded phone. See `zoo.environments.Environment` for the protocol.
@@ -128,7 +131,7 @@ def answers(message: str, answer: str, question: str) -> bool:
     for start in range(len(said) - len(right) + 1):
         if said[start : start + len(right)] == right:
             rest = {*said[:start], *said[start + len(right) :]}
-            return rest <= _FILLERS | set(_words(question)) | set(right)
+            return rest <= (_FILLERS | set(_words(question)) - _VERDICTS) | set(right)
     return False
 
 
