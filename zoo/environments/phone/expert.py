@@ -45,9 +45,10 @@ def next_step(state: State, goal: Goal, seen: bool, instruction: str) -> ExpertS
     screen, elements = visible(state)
     waiting = wants(state, goal, seen)
     known = goal.look.fact if goal.look and seen else ""
-    if not waiting:
+    move = _move(state, waiting[0], screen, touchable(elements)) if waiting else None
+    if move is None:
         return _finish(screen, goal, known, instruction)
-    return _explained(_move(state, waiting[0], screen, touchable(elements)), screen, known, instruction)
+    return _explained(move, screen, known, instruction)
 
 
 def _repairs(state: State, goal: Data, only: str = "") -> list[Want]:
@@ -67,7 +68,8 @@ def _common(here: list[tuple[str, str]], want: Want) -> int:
     return matches.index(False) if False in matches else len(matches)
 
 
-def _move(state: State, want: Want, screen: Screen, numbered: list[Element]) -> Move:
+def _move(state: State, want: Want, screen: Screen, numbered: list[Element]) -> Move | None:
+    """The next action towards a want; None when the way to it is gone, as to a thread that was deleted."""
     here = [place[:2] for place in state.stack]
     if here and here[-1] == want.places[-1]:
         return _act(want, screen, numbered, state.stack[-1].focus, state.stack[-1].scroll)
@@ -86,7 +88,7 @@ def _retreat(surplus: int, common: int) -> Move:
     return Move(_HOME, "Go home", "another app")
 
 
-def _act(want: Want, screen: Screen, numbered: list[Element], focus: str, scroll: int) -> Move:
+def _act(want: Want, screen: Screen, numbered: list[Element], focus: str, scroll: int) -> Move | None:
     """At the place of a want: fill what is not filled, then touch."""
     for name, value in want.fields:
         picks = [element for element in numbered if element.on_tap == ("put", name, value)]
@@ -100,16 +102,18 @@ def _act(want: Want, screen: Screen, numbered: list[Element], focus: str, scroll
     return _reach(want.effect, screen, numbered, scroll)
 
 
-def _reach(effect: Effect, screen: Screen, numbered: list[Element], scroll: int) -> Move:
-    """Touch the element that has an effect, or scroll towards it. Wants name only effects that their screens have."""
+def _reach(effect: Effect, screen: Screen, numbered: list[Element], scroll: int) -> Move | None:
+    """Touch the element that has an effect, or scroll towards it; None when the screen has none."""
     for index, element in enumerate(numbered, start=1):
         if effect and element.on_tap == effect:
             return Move(Action("tap", (index,)), _tapping(element), element.label)
         if effect and element.on_hold == effect:
             return Move(Action("long_press", (index,)), f"Hold {element.label}", element.label)
-    position, label = next((at, row.label) for at, row in enumerate(screen.rows) if effect in (row.on_tap, row.on_hold))
-    direction = "down" if position < scroll else "up"
+    hidden = [at for at, row in enumerate(screen.rows) if effect and effect in (row.on_tap, row.on_hold)]
+    if not hidden:
+        return None
     container = 1 + next(at for at, element in enumerate(numbered) if element.role == "ListView")
+    direction, label = "down" if hidden[0] < scroll else "up", screen.rows[hidden[0]].label
     return Move(Action("swipe", (container, direction, "long")), f"Scroll to {label}", label)
 
 
@@ -136,12 +140,13 @@ def _explained(move: Move, screen: Screen, known: str, instruction: str) -> Expe
 
 
 def _finish(screen: Screen, goal: Goal, known: str, instruction: str) -> ExpertStep:
-    message = DEFAULT_FINISH if goal.answer is None else goal.answer
-    outcome = "Done" if goal.answer is None else f"It is {known}"
+    """A question whose answer was not read ends without one."""
+    answer = known if goal.answer is not None else ""
+    outcome = f"It is {answer}" if answer else "Done"
     return ExpertStep(
-        Action("finish", (message,)),
+        Action("finish", (answer or DEFAULT_FINISH,)),
         f"{outcome}.",
-        f"On {screen.title}; {'nothing left' if goal.answer is None else f'it is {known}'}.",
+        f"On {screen.title}; {f'it is {answer}' if answer else 'nothing left'}.",
         f"My task is: {instruction} I am on the screen {screen.title}, and nothing is left to do. {outcome}.",
         f"Current State: The screen {screen.title} is open. {outcome}.\nRequired Change: None.\nAction Need: Finish.",
     )
