@@ -357,7 +357,8 @@ def test_two_tasks_begin_on_two_phones():
 
 
 def test_screens_are_short_enough_for_a_model_of_135m():
-    """60 to 140 tokens of SmolLM2; its tokenizer needs at least 2.4 characters a token on these texts (measured)."""
+    """Characters stand in for SmolLM2's tokens, of which the expert's screens have 57 on average and 125 at most
+    (measured over 900 tasks)."""
     longest = 0
     for task in ALL:
         environment = began(task)
