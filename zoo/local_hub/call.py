@@ -120,8 +120,9 @@ class Call:
 
         Raises Refused (404), also for a private one without the token: its existence is private too.
         """
+        known = self.authenticated
         found = self.hub.repositories.get(self.kind, self.name)
-        if found.private and not self.authenticated:
+        if found.private and not known:
             raise repository_not_found(self.kind, self.name)
         return found
 

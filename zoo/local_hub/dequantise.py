@@ -25,6 +25,9 @@ def dequantise(gguf: Path, out: Path) -> None:
     ).to(torch.bfloat16)
     for leaked in ("_name_or_path", "_model_name_or_path"):  # a line of the GGUF's metadata, as if it were a name
         vars(model.config).pop(leaked, None)
+    for leaked in ("is_local", "local_files_only"):  # how it was loaded, not what it is
+        tokenizer.init_kwargs.pop(leaked, None)
+    tokenizer.model_max_length = model.config.max_position_embeddings
     end = tokenizer.convert_tokens_to_ids(_END_OF_TURN)
     if tokenizer.chat_template is None or end is None or end == tokenizer.unk_token_id:
         raise ValueError(f"{gguf}: has no chat template, or no {_END_OF_TURN}")

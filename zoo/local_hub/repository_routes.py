@@ -11,7 +11,7 @@ from zoo.local_hub import names, protocol
 from zoo.local_hub.call import USER, Call, route
 from zoo.local_hub.names import kind
 from zoo.local_hub.refusal import Refused
-from zoo.local_hub.repositories import Entry
+from zoo.local_hub.repositories import Entry, Repository
 
 __all__ = ["REPOSITORY_ROUTES"]
 
@@ -170,24 +170,30 @@ def _no_xet(call: Call) -> Response:
     raise Refused(403, "The embedded Hub takes uploads over LFS, not Xet: set HF_HUB_DISABLE_XET=1 and run again.")
 
 
+def _space(found: Repository) -> Repository:
+    if found.kind != "space":
+        raise Refused(404, f"The {found.kind} {found.name} is no Space.")
+    return found
+
+
 def _runtime(call: Call) -> Response:
-    return JSONResponse(protocol.runtime_shape(call.repository()))
+    return JSONResponse(protocol.runtime_shape(_space(call.repository())))
 
 
 def _hardware(call: Call) -> Response:
-    found = call.hub.repositories.change(call.writable(), details={"hardware": call.text("flavor")})
+    found = call.hub.repositories.change(_space(call.writable()), details={"hardware": call.text("flavor")})
     return JSONResponse(protocol.runtime_shape(found))
 
 
 def _touch_runtime(call: Call) -> Response:
-    return JSONResponse(protocol.runtime_shape(call.writable()))
+    return JSONResponse(protocol.runtime_shape(_space(call.writable())))
 
 
 def _keyed(what: str) -> Callable[[Call], Response]:
     """Variables with their values, and secrets without: nothing here runs Spaces, so no secret is kept."""
 
     def handler(call: Call) -> Response:
-        found = call.repository() if call.request.method == "GET" else call.writable()
+        found = _space(call.repository() if call.request.method == "GET" else call.writable())
         if what == "secrets":
             call.require_token()
         kept = found.details.get(what) or {}
@@ -205,7 +211,6 @@ def _keyed(what: str) -> Callable[[Call], Response]:
 
 
 _REPOSITORY = "/api/{kinds}/{owner}/{name}"
-_SPACE = "/api/spaces/{owner}/{name}"
 
 REPOSITORY_ROUTES: list[Route] = [
     route("GET", "/api/local-hub", _instance),
@@ -228,11 +233,11 @@ REPOSITORY_ROUTES: list[Route] = [
     route("GET", _REPOSITORY + "/auth-check", _check_access),
     route("GET", _REPOSITORY + "/xet-write-token/{revision}", _redirect_xet),
     route("GET", _XET_ADVICE, _no_xet),
-    route("GET", _SPACE + "/runtime", _runtime),
-    route("POST", _SPACE + "/hardware", _hardware),
-    route("POST", _SPACE + "/restart", _touch_runtime),
-    route("POST", _SPACE + "/pause", _touch_runtime),
-    route("POST", _SPACE + "/sleeptime", _touch_runtime),
-    route("GET POST DELETE", _SPACE + "/variables", _keyed("variables")),
-    route("GET POST DELETE", _SPACE + "/secrets", _keyed("secrets")),
+    route("GET", _REPOSITORY + "/runtime", _runtime),
+    route("POST", _REPOSITORY + "/hardware", _hardware),
+    route("POST", _REPOSITORY + "/restart", _touch_runtime),
+    route("POST", _REPOSITORY + "/pause", _touch_runtime),
+    route("POST", _REPOSITORY + "/sleeptime", _touch_runtime),
+    route("GET POST DELETE", _REPOSITORY + "/variables", _keyed("variables")),
+    route("GET POST DELETE", _REPOSITORY + "/secrets", _keyed("secrets")),
 ]

@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 import shlex
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -27,6 +28,19 @@ _STOP_SECONDS = 5.0
 
 def _silent(line: str) -> None:
     """The log of whoever does not watch."""
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """uvicorn ends in good order on SIGTERM, then raises it again: that would end the process before its note goes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def token_of(root: Path) -> str:
@@ -69,12 +83,14 @@ def serve(
     endpoint = _endpoint(listening, token_of(root))
     note = root / "server.json"
     _write_note(note, {"pid": os.getpid(), "url": endpoint.url, "instance": instance})
-    log(f"Hub on {endpoint.url}, contents in {root}. For other programs:")
-    for line in _exports(endpoint, root):
-        log(line)
     try:
-        server.run(sockets=[listening])
+        log(f"Hub on {endpoint.url}, contents in {root}. For other programs:")
+        for line in _exports(endpoint, root):
+            log(line)
+        with suppress(KeyboardInterrupt), _terminated_as_interrupted():
+            server.run(sockets=[listening])
     finally:
+        listening.close()
         if _read_note(note).get("instance") == instance:
             note.unlink(missing_ok=True)
 
@@ -183,9 +199,9 @@ def _write_note(file: Path, note: dict[str, object]) -> None:
 
 
 def _read_note(file: Path) -> dict[str, object]:
-    """What is noted down; nothing when it is not there or was not written by us."""
+    """What is noted down; nothing when it cannot be read or was not written by us."""
     try:
         note = json.loads(file.read_text("utf-8"))
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError):
         return {}
     return note if isinstance(note, dict) else {}
