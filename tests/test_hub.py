@@ -225,7 +225,7 @@ def test_an_empty_folder_is_not_uploaded(endpoint: Endpoint, repo: str, tmp_path
 
 def test_a_broken_card_is_the_users_error(endpoint: Endpoint, repo: str, folder: Path) -> None:
     (folder / "README.md").write_text("---\na: [\n---\n")
-    with pytest.raises(HubError, match="Invalid metadata in README.md"):
+    with pytest.raises(HubError, match=r"Invalid metadata in README\.md. - The card's metadata is no YAML"):
         push(endpoint, repo, folder)
 
 

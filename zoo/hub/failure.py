@@ -44,10 +44,11 @@ def _raised_in_hub_library(error: Exception) -> bool:
     return bool(frames) and "huggingface_hub" in frames[-1].filename
 
 
-def _root_cause(error: BaseException) -> BaseException:
-    while error.__cause__ is not None:
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception and those that it was raised from."""
+    while error is not None:
+        yield error
         error = error.__cause__
-    return error
 
 
 def reason(error: Exception, endpoint: Endpoint) -> str:
@@ -73,8 +74,11 @@ def reason(error: Exception, endpoint: Endpoint) -> str:
     if isinstance(error, errors.HfHubHTTPError):
         status = error.response.status_code if error.response is not None else "?"
         return f"answered {status}: {_first_line(error.server_message or str(error))}"
-    cause = _root_cause(error)
-    return f"{type(cause).__name__}: {' '.join(str(cause).split())}"
+    cause = error.__cause__
+    wrapped = isinstance(error, (RuntimeError, errors.LocalEntryNotFoundError))
+    if wrapped and isinstance(cause, Exception) and _is_hub_failure(cause):
+        return reason(cause, endpoint)
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _first_line(text: str) -> str:
@@ -107,12 +111,14 @@ def _wait_seconds(error: Exception, number: int) -> float | None:
     import httpx2
     from huggingface_hub.errors import HfHubHTTPError
 
-    cause = _root_cause(error)
-    for candidate in (error, cause):
-        if isinstance(candidate, HfHubHTTPError) and candidate.response is not None:
-            if candidate.response.status_code not in _PASSING_STATUS:
+    for cause in _chain(error):
+        if isinstance(cause, HfHubHTTPError) and cause.response is not None:
+            if cause.response.status_code not in _PASSING_STATUS:
                 return None
-            asked = candidate.response.headers.get("retry-after", "")
+            asked = cause.response.headers.get("retry-after", "")
             return min(float(asked) if asked.isdecimal() else 2.0**number, _LONGEST_WAIT_SECONDS)
-    broken = isinstance(error, (httpx2.NetworkError, httpx2.RemoteProtocolError, httpx2.TimeoutException))
-    return 2.0**number if broken and not isinstance(error, httpx2.ConnectError) else None
+        if isinstance(cause, httpx2.ConnectError):
+            return None
+        if isinstance(cause, (httpx2.NetworkError, httpx2.RemoteProtocolError, httpx2.TimeoutException)):
+            return 2.0**number
+    return None
