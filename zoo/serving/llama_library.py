@@ -10,6 +10,7 @@ Covered: loading, decoding, logits, the vocabulary, the KV cache. Not covered: s
 
 import ctypes
 import logging
+from collections.abc import Callable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -18,7 +19,18 @@ from typing import Any
 
 from zoo.errors import EnvironmentFailure
 
-__all__ = ["LOG_NAME", "PINNED_WHEEL", "Batch", "ContextParameters", "ModelParameters", "check_layout", "load"]
+__all__ = [
+    "F32",
+    "LOG_NAME",
+    "NO_FUSED_ATTENTION",
+    "PINNED_WHEEL",
+    "Batch",
+    "ContextParameters",
+    "ModelParameters",
+    "check_layout",
+    "load",
+    "shared_object",
+]
 
 PINNED_WHEEL = "2026.10.11549"
 """The version of xllamacpp whose structures are declared here."""
@@ -26,6 +38,10 @@ PINNED_WHEEL = "2026.10.11549"
 LOG_NAME = "zoo.serving.llama"
 """The logger that llama.cpp's warnings and errors go to."""
 _LOG = logging.getLogger(LOG_NAME)
+F32 = 0
+"""`GGML_TYPE_F32`."""
+NO_FUSED_ATTENTION = 0
+"""`LLAMA_FLASH_ATTN_TYPE_DISABLED`."""
 _WARNING, _ERROR = 3, 4
 _LogCallback = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)
 
@@ -150,7 +166,7 @@ def load() -> ctypes.CDLL:
 
     Raises EnvironmentFailure when the wheel is missing, of another version, or laid out otherwise than declared.
     """
-    library = ctypes.CDLL(str(_shared_object()))
+    library = ctypes.CDLL(str(shared_object()))
     for name, (result, arguments) in _FUNCTIONS.items():
         function = getattr(library, name, None)
         if function is None:
@@ -165,9 +181,13 @@ def load() -> ctypes.CDLL:
 _REINSTALL = f"install the tested one: pip install xllamacpp=={PINNED_WHEEL}"
 
 
-def _shared_object() -> Path:
+def shared_object(installed: Callable[[str], str] = version) -> Path:
+    """Where llama.cpp lies in the wheel; `installed` tells a distribution's version.
+
+    Raises EnvironmentFailure when the wheel is missing or not the pinned one.
+    """
     try:
-        found = version("xllamacpp")
+        found = installed("xllamacpp")
     except PackageNotFoundError:
         raise EnvironmentFailure(f"llama.cpp is not installed; {_REINSTALL}") from None
     if found != PINNED_WHEEL:

@@ -28,10 +28,12 @@ _LOGITS_BATCH = 128
 """Tokens of one decode when all logits are wanted: 128 rows of 152 000 float32 are 78 MB."""
 
 
-def open_gguf(file: Path, threads: int | None = None, context: int = 4096) -> "LlamaRuntime":
+def open_gguf(file: Path, threads: int | None = None, context: int = 4096, exact: bool = False) -> "LlamaRuntime":
     """Load a GGUF file on the CPU.
 
-    `context` is the most tokens of prompt and answer together; the KV cache is reserved for them.
+    `context` is the most tokens of prompt and answer together; the KV cache is reserved for them. `exact` keeps the
+    cache in float32 and does without fused attention (which computes in float16), so that what is left is the file's
+    own error and not the runtime's: with it, float32 SmolLM2-135M is 2e-11 nats from torch, without it 9e-7.
 
     Raises ExportError when the file is truncated, no GGUF, or refused by llama.cpp; EnvironmentFailure when the tested
     llama.cpp is not installed.
@@ -41,7 +43,7 @@ def open_gguf(file: Path, threads: int | None = None, context: int = 4096) -> "L
     model = library.llama_model_load_from_file(os.fsencode(file), library.llama_model_default_params())
     if not model:
         raise ExportError(f"{file}: llama.cpp does not load it; its reason is in the log of {llama_library.LOG_NAME}")
-    return LlamaRuntime(file, header, library, model, threads or default_threads(), context)
+    return LlamaRuntime(file, header, library, model, threads or default_threads(), context, exact)
 
 
 def default_threads() -> int:
@@ -61,7 +63,14 @@ class LlamaRuntime:
     """See `zoo.serving.runtime.Runtime`."""
 
     def __init__(
-        self, file: Path, header: gguf_header.Header, library: ctypes.CDLL, model: int, threads: int, context: int
+        self,
+        file: Path,
+        header: gguf_header.Header,
+        library: ctypes.CDLL,
+        model: int,
+        threads: int,
+        context: int,
+        exact: bool,
     ) -> None:
         self.file, self.header, self.threads = file, header, threads
         self._library, self._model, self._context = library, model, 0
@@ -69,9 +78,14 @@ class LlamaRuntime:
         self.vocabulary_size: int = library.llama_vocab_n_tokens(self._vocabulary)
         self._cached: list[int] = []
         """The tokens whose keys and values are in the cache, from position 0."""
+        self.prefilled_tokens = 0
+        """How many tokens of the last prompt were computed and not taken from the cache."""
         parameters = library.llama_context_default_params()
         parameters.n_ctx, parameters.n_batch, parameters.n_ubatch = context, _BATCH, _BATCH
         parameters.n_threads = parameters.n_threads_batch = threads
+        if exact:
+            parameters.type_k = parameters.type_v = llama_library.F32
+            parameters.flash_attn_type = llama_library.NO_FUSED_ATTENTION
         self._context = library.llama_init_from_model(model, parameters)
         if not self._context:
             self.close()
@@ -163,6 +177,7 @@ class LlamaRuntime:
         shared = _common_prefix(self._cached, prompt)
         self._keep(min(shared, len(prompt) - 1))
         rest = prompt[len(self._cached) :]
+        self.prefilled_tokens = len(rest)
         for first in range(0, len(rest), _BATCH):
             self._feed(rest[first : first + _BATCH])
 

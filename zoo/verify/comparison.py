@@ -54,22 +54,36 @@ def compare_logits(
     """How far each candidate is from the reference on prompt and answer of every step.
 
     The reference is asked once for each step, whatever the number of candidates. All get the token ids of the
-    reference: whether they would make the same ones of the text is another check.
+    reference: whether they would make the same ones of the text is another check. Beginnings that steps share are
+    compared once.
     """
     found: dict[str, list[Divergence]] = {name: [] for name in candidates}
-    for index, step in enumerate(steps):
-        for name, one in _of_step(reference, candidates, step):
-            found[name].append(one)
+    for index, (ids, start) in enumerate(_unseen([reference.encode([*one.prompt, *one.completion]) for one in steps])):
+        expected = reference.logits(ids[:-1], start)
+        for name, candidate in candidates.items():
+            found[name].append(divergence(expected, candidate.logits(ids[:-1], start), ids[start + 1 :]))
         progress(index + 1, len(steps), comparing="logits")
     return {name: agreement(texts) for name, texts in found.items()}
 
 
-def _of_step(reference: Runtime, candidates: Mapping[str, Runtime], step: Step) -> Iterator[tuple[str, Divergence]]:
-    ids = reference.encode([*step.prompt, *step.completion])
-    start = max(0, len(ids) - 1 - _MOST_POSITIONS)
-    expected = reference.logits(ids[:-1], start)
-    for name, candidate in candidates.items():
-        yield name, divergence(expected, candidate.logits(ids[:-1], start), ids[start + 1 :])
+def _unseen(texts: Sequence[list[int]]) -> Iterator[tuple[list[int], int]]:
+    """Texts that say something new, each with its first position that no earlier text had behind the same tokens.
+
+    Steps of one agent begin with the same long instructions. Counted in every step, one undecided position in there
+    would weigh as much as there are steps, and the number of positions would promise a precision that is not there.
+    """
+    seen: list[list[int]] = []
+    for ids in texts:
+        known = max((_common_prefix(ids, other) for other in seen), default=0)
+        start = max(known, len(ids) - 1 - _MOST_POSITIONS, 0)
+        seen.append(ids)
+        if start < len(ids) - 1:
+            yield ids, start
+
+
+def _common_prefix(left: Sequence[int], right: Sequence[int]) -> int:
+    pairs = zip(left, right, strict=False)
+    return next((index for index, (one, other) in enumerate(pairs) if one != other), min(len(left), len(right)))
 
 
 def compare_actions(
@@ -80,17 +94,16 @@ def compare_actions(
     progress: Progress = no_progress,
 ) -> dict[str, ActionAgreement]:
     """Whether each candidate calls what the reference calls, both answering greedily."""
-    wanted = [_answer(reference, prompt, answer_tokens) for prompt in prompts]
-    found: dict[str, list[str]] = {name: [] for name in candidates}
-    for index, prompt in enumerate(prompts):
-        for name, candidate in candidates.items():
-            found[name].append(_answer(candidate, prompt, answer_tokens))
-        progress(index + 1, len(prompts), comparing="actions")
-    return {name: _summed(wanted, answers) for name, answers in found.items()}
+    wanted = _answers(reference, prompts, answer_tokens)
+    found: dict[str, ActionAgreement] = {}
+    for name, candidate in candidates.items():
+        found[name] = _summed(wanted, _answers(candidate, prompts, answer_tokens))
+        progress(len(found), len(candidates), comparing="actions", file=name)
+    return found
 
 
-def _answer(runtime: Runtime, prompt: Chat, answer_tokens: int) -> str:
-    return runtime.generate([prompt], answer_tokens)[0].text
+def _answers(runtime: Runtime, prompts: Sequence[Chat], answer_tokens: int) -> list[str]:
+    return [one.text for one in runtime.generate(prompts, answer_tokens)]
 
 
 def _summed(wanted: Sequence[str], found: Sequence[str]) -> ActionAgreement:
