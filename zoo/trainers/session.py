@@ -12,6 +12,7 @@ import re
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,8 @@ def train(trainer: Any, ctx: StageContext) -> dict[str, Metric]:
     resumed = last_checkpoint(folder)
     if resumed:
         ctx.log.info("going on from %s", resumed.name)
-    trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+    with suppress(_AlreadyTrained):
+        trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
     return {
         "steps": Metric(trainer.state.global_step, "steps"),
         "tokens": Metric(trainer.state.num_input_tokens_seen, "tokens"),
@@ -102,6 +104,10 @@ def thinned(history: Sequence[dict[str, float]], fields: Sequence[str], most: in
     ]
 
 
+class _AlreadyTrained(Exception):
+    """The checkpoint that a run goes on from is its last: what is left is to write the model."""
+
+
 class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers' classes are untyped here
     """Reports every step, stops at a loss that is no number, and marks checkpoints whole."""
 
@@ -113,6 +119,9 @@ class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers' classes ar
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.started, self.tokens_before = time.perf_counter(), state.num_input_tokens_seen
+        # transformers looks whether it is done after a step, so that a finished run would be given one more.
+        if state.global_step >= state.max_steps:
+            raise _AlreadyTrained
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
         if not logs or "loss" not in logs:

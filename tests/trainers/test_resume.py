@@ -1,0 +1,60 @@
+"""A run that is killed at any instant, and started again, ends with the bits of one that was not."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from killed import Kill, Run, killed, uninterrupted
+from training_rows import phone_row, write_rows
+
+AT_THE_END = 1000
+LORA = {"r": 4, "target_modules": "all-linear", "lora_dropout": 0.1}
+STEADY = {"per_device_train_batch_size": 4, "learning_rate": 1e-2, "lr_scheduler_type": "constant"}
+GROUPS = {**STEADY, "num_generations": 4, "max_completion_length": 40, "learning_rate": 1e-3}
+CASES: dict[str, tuple[str, dict[str, Any]]] = {
+    "sft of all weights": ("sft", {"trl": {**STEADY, "max_steps": 8}}),
+    "sft of an adapter": ("sft", {"lora": LORA, "trl": {**STEADY, "num_train_epochs": 2}}),
+    "grpo of all weights": ("grpo", {"trl": {**GROUPS, "max_steps": 7, "beta": 0.01}}),
+    "grpo with answers used twice": (
+        "grpo",
+        {"lora": LORA, "trl": {**GROUPS, "max_steps": 8, "steps_per_generation": 2}},
+    ),
+}
+
+
+@pytest.fixture
+def begin(tmp_path: Path, taught_llama: Path) -> Any:
+    data = write_rows(tmp_path / "data", [phone_row(number) for number in range(24)])
+
+    def make(case: str, name: str) -> Run:
+        kind, settings = CASES[case]
+        usual = {"kind": kind, "model": "a/b", "data": "stage:rows", "checkpoint_steps": 2}
+        usual |= {"dtype": "float32", "save_dtype": "float32"}
+        return Run(kind, {**usual, **settings}, tmp_path / name, {"model": taught_llama, "data": data})
+
+    return make
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_few_kills_change_nothing(begin: Any, case: str) -> None:
+    expected = uninterrupted(begin(case, "whole"))
+    outcome, left = killed(begin(case, "killed"), [Kill(3), Kill(4, 0.03), Kill(5, 0.01), Kill(AT_THE_END)])
+    assert outcome == expected
+    assert (
+        left[0] == "checkpoint-2"
+        and "checkpoint-4" in left
+        and left[-1] in ("checkpoint-7", "checkpoint-8", "checkpoint-12")
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_twenty_kills_at_random_instants_change_nothing(begin: Any, case: str) -> None:
+    expected = uninterrupted(begin(case, "whole"))
+    draw = random.Random(case)
+    for round_number in range(5):
+        steps = sorted(draw.randint(0, 6) for _ in range(4))
+        kills = [Kill(step, draw.uniform(0.0, 0.15)) for step in steps]
+        outcome, _ = killed(begin(case, f"killed-{round_number}"), kills)
+        assert outcome == expected, kills
