@@ -16,7 +16,8 @@ from starlette.routing import Route
 from zoo.local_hub.blobs import Blobs
 from zoo.local_hub.names import Kind, kind, repository
 from zoo.local_hub.refusal import Refused, repository_not_found
-from zoo.local_hub.repositories import Commit, Repositories, Repository
+from zoo.local_hub.repositories import Repositories
+from zoo.local_hub.state import Commit, Repository
 
 __all__ = ["USER", "Call", "Hub", "bounded_body", "json_object", "lines", "open_call", "route", "text_of"]
 

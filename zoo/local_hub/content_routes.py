@@ -15,7 +15,7 @@ from zoo.local_hub.blobs import Blobs
 from zoo.local_hub.call import Call, json_object, lines, open_call, route, text_of
 from zoo.local_hub.names import file_path, sha256
 from zoo.local_hub.refusal import Refused, entry_not_found
-from zoo.local_hub.repositories import Entry
+from zoo.local_hub.state import Entry
 
 __all__ = ["CONTENT_ROUTES"]
 

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse
 
 from zoo.local_hub.names import Kind
 from zoo.local_hub.refusal import Refused
-from zoo.local_hub.repositories import Commit, Entry, Reference, Repository
+from zoo.local_hub.state import Commit, Entry, Reference, Repository
 
 __all__ = [
     "commits_shape",

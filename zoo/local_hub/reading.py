@@ -5,7 +5,8 @@ from pathlib import Path
 from zoo.local_hub.blobs import Blobs
 from zoo.local_hub.names import Kind
 from zoo.local_hub.refusal import Refused
-from zoo.local_hub.repositories import Commit, Repositories
+from zoo.local_hub.repositories import Repositories
+from zoo.local_hub.state import Commit
 
 __all__ = ["commit_of", "file_of"]
 

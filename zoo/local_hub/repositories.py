@@ -13,15 +13,15 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from zoo.errors import HubError
 from zoo.local_hub.names import Kind, reference
 from zoo.local_hub.refusal import Refused, repository_not_found, revision_not_found
+from zoo.local_hub.state import Commit, Entry, Reference, Repository
 
-__all__ = ["Commit", "Entry", "Reference", "Repositories", "Repository"]
+__all__ = ["Repositories"]
 
 _SHORTEST_PREFIX = 7
 _LAYOUT = 1
@@ -36,55 +36,6 @@ CREATE TABLE IF NOT EXISTS refs (
     repository INTEGER NOT NULL REFERENCES repositories ON DELETE CASCADE, type TEXT NOT NULL, name TEXT NOT NULL,
     sha TEXT NOT NULL, PRIMARY KEY (repository, type, name));
 """
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A file in a commit."""
-
-    oid: str
-    """git's SHA-1 of the content, or of its pointer when it is kept as a large file."""
-    size: int
-    sha256: str
-    """Its content in `Blobs`."""
-    large: bool
-    """Whether clients see it as a file of LFS."""
-
-
-@dataclass(frozen=True)
-class Repository:
-    """A repository, without its commits."""
-
-    id: int
-    kind: Kind
-    name: str
-    """`owner/name`."""
-    private: bool
-    created: str
-    details: Mapping[str, object] = field(default_factory=dict)
-    """What a Space has besides: `sdk`, `hardware`, `variables`, `secrets` (names only)."""
-
-
-@dataclass(frozen=True)
-class Commit:
-    """A state of a repository."""
-
-    sha: str
-    parent: str | None
-    title: str
-    message: str
-    date: str
-    files: Mapping[str, Entry]
-
-
-@dataclass(frozen=True)
-class Reference:
-    """A branch, a tag, or the head of a pull request."""
-
-    type: str
-    """`branch`, `tag` or `pull`."""
-    name: str
-    sha: str
 
 
 class Repositories:

@@ -11,7 +11,7 @@ from zoo.local_hub import names, protocol
 from zoo.local_hub.call import USER, Call, route
 from zoo.local_hub.names import kind
 from zoo.local_hub.refusal import Refused
-from zoo.local_hub.repositories import Entry, Repository
+from zoo.local_hub.state import Entry, Repository
 
 __all__ = ["REPOSITORY_ROUTES"]
 
