@@ -90,7 +90,8 @@ def _header(file: Path) -> dict[str, Any]:
     except (struct.error, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{file} is no whole safetensors file: {error}; fetch or make it again") from error
     if end != size:
-        raise ModelError(f"{file} is cut off: it has {size} bytes and its header speaks of {end}; fetch it again")
+        wrong = "is cut off" if size < end else "has more behind its end"
+        raise ModelError(f"{file} {wrong}: it has {size} bytes and its header speaks of {end}; fetch or make it again")
     return header
 
 

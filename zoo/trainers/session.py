@@ -11,11 +11,14 @@ import os
 import re
 import shutil
 import time
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import datasets
+import transformers
 from transformers import PrinterCallback, TrainerCallback
 
 from zoo.errors import ModelError
@@ -30,6 +33,7 @@ _SHARE = 0.1
 
 def settings(seed: int, checkpoint_steps: int, ctx: StageContext) -> dict[str, Any]:
     """The options of TRL's config classes that a stage sets itself; `zoo.options` keeps recipes from setting them."""
+    _quieten()
     on_cpu = ctx.device == "cpu"
     if ctx.device.startswith("cuda:"):
         _see_one_gpu(int(ctx.device.partition(":")[2]))
@@ -170,6 +174,13 @@ def _mark_whole(folder: Path) -> None:
 def _is_whole(folder: Path) -> bool:
     mark = folder / _WHOLE
     return mark.is_file() and json.loads(mark.read_text("utf-8")) == _sizes(folder)
+
+
+def _quieten() -> None:
+    """Keep bars out of a log, and a warning of transformers to its own callers in TRL and peft."""
+    datasets.disable_progress_bars()
+    transformers.utils.logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)
 
 
 def _see_one_gpu(index: int) -> None:
