@@ -45,7 +45,7 @@ def _terminated_as_interrupted() -> Iterator[None]:
 
 def token_of(root: Path) -> str:
     """The root's token, made at first use; only its owner may read the file."""
-    root.mkdir(parents=True, exist_ok=True)
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)  # private repositories are private on a shared machine too
     file = root / "token"
     part = root / f"token.{secrets.token_hex(8)}.part"
     if not file.exists():
