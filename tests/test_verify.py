@@ -12,6 +12,7 @@ import lively_model
 import numpy as np
 import pytest
 import sabotage
+from safetensors.torch import load_file, save_file
 
 from zoo.errors import GateError
 from zoo.exports.gguf import convert
@@ -202,6 +203,20 @@ def test_a_copy_without_damage_passes_every_check(lively: Path, reference: Torch
     with open_gguf(tmp_path / "copy.gguf", threads=1, context=64) as candidate:
         found = list(checks(reference, candidate))
     assert len(found) == 8 and all(check.passed for check in found)
+
+
+def test_a_row_below_the_smallest_steps_of_a_type_is_no_damage(lively: Path, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "decayed"
+    shutil.copytree(lively, checkpoint)
+    tensors = load_file(checkpoint / "model.safetensors")
+    tensors["model.embed_tokens.weight"][0] *= 1e-6 / tensors["model.embed_tokens.weight"][0].abs().max()
+    save_file(tensors, checkpoint / "model.safetensors", metadata={"format": "pt"})
+    for type_ in ("f16", "q8_0"):
+        file = tmp_path / f"{type_}.gguf"
+        convert(checkpoint, file, type_)
+        with open_torch(checkpoint) as torch_runtime, open_gguf(file) as candidate:
+            failed = [check for check in checks(torch_runtime, candidate) if not check.passed]
+        assert failed == []
 
 
 def test_a_wrong_rotary_base_also_shows_in_the_logits(export: Path, lively: Path) -> None:
