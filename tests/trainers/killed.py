@@ -106,7 +106,7 @@ def _work(run: Run, pipe: Connection) -> None:
         pipe.send(step)
 
     result = asdict(stage(spec, StageContext(out, scratch, run.inputs, seed=7, progress=tell)))
-    del result["metrics"]["tokens_per_second"]
+    result["metrics"].pop("tokens_per_second", None)
     (run.folder / "result.json").write_text(json.dumps(result, sort_keys=True), "utf-8")
     pipe.send("ended")
 

@@ -54,7 +54,7 @@ def _trainer(spec: GRPOSpec, ctx: StageContext, rows: list[dict[str, Any]], proc
     from trl import GRPOConfig, GRPOTrainer
 
     weights = [reward.weight for reward in spec.rewards]
-    settings = {**session.settings(ctx.seed, spec.checkpoint_steps, ctx), **spec.trl, "reward_weights": weights}
+    settings = {**session.settings(spec.checkpoint_steps, ctx), **spec.trl, "reward_weights": weights}
     columns = ["prompt", *(column for column in _FOR_REWARDS if column in rows[0])]
     trainer = GRPOTrainer(
         model=loading.load_model(ctx.inputs["model"], spec.dtype),

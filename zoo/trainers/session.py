@@ -31,7 +31,7 @@ _FOLDER = re.compile(r"^checkpoint-(?P<step>\d+)$")
 _SHARE = 0.1
 
 
-def settings(seed: int, checkpoint_steps: int, ctx: StageContext) -> dict[str, Any]:
+def settings(checkpoint_steps: int, ctx: StageContext) -> dict[str, Any]:
     """The options of TRL's config classes that a stage sets itself; `zoo.options` keeps recipes from setting them."""
     _quieten()
     on_cpu = ctx.device == "cpu"
@@ -39,7 +39,7 @@ def settings(seed: int, checkpoint_steps: int, ctx: StageContext) -> dict[str, A
         _see_one_gpu(int(ctx.device.partition(":")[2]))
     return {
         "output_dir": str(ctx.scratch / "checkpoints"),
-        "seed": seed,
+        "seed": ctx.seed,
         "save_strategy": "steps",
         "save_steps": checkpoint_steps,
         "save_total_limit": 2,  # the one before last is there while the last is being written
@@ -71,12 +71,15 @@ def train(trainer: Any, ctx: StageContext) -> dict[str, Metric]:
         ctx.log.info("going on from %s", resumed.name)
     with suppress(_AlreadyTrained):
         trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
-    return {
+    trainable = sum(parameter.numel() for parameter in trainer.model.parameters() if parameter.requires_grad)
+    metrics = {
         "steps": Metric(trainer.state.global_step, "steps"),
         "tokens": Metric(trainer.state.num_input_tokens_seen, "tokens"),
-        "tokens_per_second": Metric(watch.tokens_per_second, "tokens/s"),
-        "trainable_parameters": Metric(sum(p.numel() for p in trainer.model.parameters() if p.requires_grad)),
+        "trainable_parameters": Metric(trainable),
     }
+    if watch.tokens_per_second:  # nothing was measured when all was trained before a kill
+        metrics["tokens_per_second"] = Metric(watch.tokens_per_second, "tokens/s")
+    return metrics
 
 
 def last_checkpoint(folder: Path) -> Path | None:
@@ -99,13 +102,7 @@ def thinned(history: Sequence[dict[str, float]], fields: Sequence[str], most: in
     """At most so many points of a history, each the mean of `fields` over neighbouring steps, at the last of them."""
     width = math.ceil(len(history) / most) or 1
     groups = [history[start : start + width] for start in range(0, len(history), width)]
-    return [
-        {
-            "step": group[-1]["step"],
-            **{name: _mean([entry[name] for entry in group if name in entry]) for name in fields},
-        }
-        for group in groups
-    ]
+    return [{"step": group[-1]["step"], **_means(group, fields)} for group in groups]
 
 
 class _AlreadyTrained(Exception):
@@ -189,5 +186,6 @@ def _see_one_gpu(index: int) -> None:
     os.environ["CUDA_VISIBLE_DEVICES"] = visible[index] if visible != [""] else str(index)
 
 
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else math.nan
+def _means(group: Sequence[dict[str, float]], fields: Sequence[str]) -> dict[str, float]:
+    values = {name: [entry[name] for entry in group if name in entry] for name in fields}
+    return {name: sum(found) / len(found) for name, found in values.items() if found}

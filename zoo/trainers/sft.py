@@ -36,7 +36,7 @@ def _trainer(spec: SFTSpec, ctx: StageContext, rows: list[dict[str, Any]], proce
     # Packing alone needs the number, as the size of a pack.
     most = spec.trl.get("max_length") if spec.trl.get("packing") else None
     options = {
-        **session.settings(ctx.seed, spec.checkpoint_steps, ctx),
+        **session.settings(spec.checkpoint_steps, ctx),
         "include_num_input_tokens_seen": "non_padding",
         **spec.trl,
         "max_length": most,
