@@ -30,8 +30,9 @@ ENVIRONMENT = {
     "TRL_EXPERIMENTAL_SILENCE": "1",
     "TOKENIZERS_PARALLELISM": "false",
     "PYTHONHASHSEED": "0",
-    # Spinning threads on shared cores cost tenfold (OpenMP's default); waiting ones cost nothing on idle cores.
-    "OMP_WAIT_POLICY": "PASSIVE",
+    # How long OpenMP's threads spin for each other. Its default costs tenfold on shared cores; not to spin at all costs a
+    # tenth on idle ones (fine-tuning of SmolLM2-135M on two cores: 609 tokens/s, against 537 and 542).
+    "GOMP_SPINCOUNT": "1000",
 }
 """What a worker's environment says unless the user's own says otherwise."""
 

@@ -57,7 +57,7 @@ def _trainer(spec: GRPOSpec, ctx: StageContext, rows: list[dict[str, Any]], proc
     settings = {**session.settings(spec.checkpoint_steps, ctx), **spec.trl, "reward_weights": weights}
     columns = ["prompt", *(column for column in _FOR_REWARDS if column in rows[0])]
     trainer = GRPOTrainer(
-        model=loading.load_model(ctx.inputs["model"], spec.dtype),
+        model=loading.load_model(ctx.inputs["model"], spec.dtype, spec.attention),
         reward_funcs=[registry.load(registry.REWARDS[reward.name])(**reward.options) for reward in spec.rewards],
         args=GRPOConfig(**settings),
         train_dataset=loading.load_dataset(rows, columns),

@@ -17,8 +17,8 @@ __all__ = ["ADAPTER_FOLDER", "freeze", "load_dataset", "load_model", "lora_confi
 ADAPTER_FOLDER = "adapter"
 
 
-def load_model(folder: Path, dtype: str) -> Any:
-    """The model of a checkpoint in `float32` or `bfloat16`, on the CPU.
+def load_model(folder: Path, dtype: str, attention: str = "sdpa") -> Any:
+    """The model of a checkpoint in `float32` or `bfloat16`, on the CPU; `attention` as transformers names it.
 
     Raises ModelError when its weights are not whole.
     """
@@ -27,7 +27,7 @@ def load_model(folder: Path, dtype: str) -> Any:
 
     checkpoint.tensors(folder)
     kind = AutoModelForImageTextToText if checkpoint.facts(folder).sees_images else AutoModelForCausalLM
-    return kind.from_pretrained(folder, dtype=getattr(torch, dtype))
+    return kind.from_pretrained(folder, dtype=getattr(torch, dtype), attn_implementation=attention)
 
 
 def load_dataset(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Any:

@@ -32,6 +32,8 @@ def run(spec: SFTSpec, ctx: StageContext) -> StageResult:
 def _trainer(spec: SFTSpec, ctx: StageContext, rows: list[dict[str, Any]], processor: Any) -> Any:
     from trl import SFTConfig, SFTTrainer
 
+    from zoo.trainers.answer_loss import AnswerLossTrainer, fits
+
     # Nothing is longer than `max_length`: that was checked, so TRL need not look, and may not cut an image in two.
     # Packing alone needs the number, as the size of a pack.
     most = spec.trl.get("max_length") if spec.trl.get("packing") else None
@@ -41,8 +43,9 @@ def _trainer(spec: SFTSpec, ctx: StageContext, rows: list[dict[str, Any]], proce
         **spec.trl,
         "max_length": most,
     }
-    trainer = SFTTrainer(
-        model=loading.load_model(ctx.inputs["model"], spec.dtype),
+    images = "images" in rows[0]
+    trainer = (AnswerLossTrainer if fits(spec.trl, ctx.device, images) else SFTTrainer)(
+        model=loading.load_model(ctx.inputs["model"], spec.dtype, spec.attention),
         args=SFTConfig(**options),
         train_dataset=loading.load_dataset(rows, ("prompt", "completion")),
         processing_class=processor,
