@@ -1,22 +1,17 @@
-"""Repositories, commits, branches and tags, in one SQLite file.
+"""Repositories, commits, branches and tags, in the Hub's SQLite file.
 
-SQLite and not JSON files: moving a branch, adding the commit that it moves to and checking that nobody moved it in the
-meantime is one transaction, kill -9 at any instant leaves the state before or after it, and several server processes on
-one root take turns without a lock file of ours. The rollback journal, not the write-ahead log, since the latter needs
-memory shared between processes, which network file systems do not give. A commit holds its whole listing (path ->
-content) as JSON: repositories here have tens of files, and a read needs no walk.
+A commit holds its whole listing (path -> content) as JSON: repositories here have tens of files, and a read needs no
+walk.
 """
 
 import hashlib
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from zoo.errors import HubError
+from zoo.local_hub.database import FILE_NAME, Database, now
 from zoo.local_hub.names import Kind, reference
 from zoo.local_hub.refusal import Refused, repository_not_found, revision_not_found
 from zoo.local_hub.state import Commit, Entry, Reference, Repository
@@ -24,51 +19,18 @@ from zoo.local_hub.state import Commit, Entry, Reference, Repository
 __all__ = ["Repositories"]
 
 _SHORTEST_PREFIX = 7
-_LAYOUT = 1
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS repositories (
-    id INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, private INTEGER NOT NULL, created TEXT NOT NULL,
-    details TEXT NOT NULL, UNIQUE (kind, name));
-CREATE TABLE IF NOT EXISTS commits (
-    repository INTEGER NOT NULL REFERENCES repositories ON DELETE CASCADE, sha TEXT NOT NULL, parent TEXT,
-    title TEXT NOT NULL, message TEXT NOT NULL, date TEXT NOT NULL, files TEXT NOT NULL, PRIMARY KEY (repository, sha));
-CREATE TABLE IF NOT EXISTS refs (
-    repository INTEGER NOT NULL REFERENCES repositories ON DELETE CASCADE, type TEXT NOT NULL, name TEXT NOT NULL,
-    sha TEXT NOT NULL, PRIMARY KEY (repository, type, name));
-"""
 
 
 class Repositories:
     """Everything but contents. Each call is one transaction on a connection of its own: any thread, any process."""
 
     def __init__(self, root: Path) -> None:
-        self._file = root / "hub.sqlite"
-        with self._transaction(write=False) as database:
-            if database.execute("PRAGMA user_version").fetchone()[0] == _LAYOUT:
-                return
-        with self._transaction() as database:
-            layout = database.execute("PRAGMA user_version").fetchone()[0]
-            if layout not in (0, _LAYOUT):
-                raise HubError(f"{self._file}: has layout {layout}, this version reads {_LAYOUT}. Use another folder.")
-            for statement in filter(str.strip, _SCHEMA.split(";")):
-                database.execute(statement)
-            database.execute(f"PRAGMA user_version = {_LAYOUT}")
-
-    @contextmanager
-    def _transaction(self, write: bool = True) -> Iterator[sqlite3.Connection]:
-        database = sqlite3.connect(self._file, timeout=60, isolation_level=None)
-        try:
-            database.execute("PRAGMA foreign_keys = ON")
-            database.execute("BEGIN IMMEDIATE" if write else "BEGIN")
-            yield database
-            database.execute("COMMIT")
-        finally:
-            database.close()
+        self._transaction = Database(root).transaction
 
     @staticmethod
     def exist(root: Path) -> bool:
         """Whether there are any under a root; asking makes none."""
-        return (root / "hub.sqlite").is_file()
+        return (root / FILE_NAME).is_file()
 
     def create(
         self, kind: Kind, name: str, private: bool, details: Mapping[str, object], files: Mapping[str, Entry]
@@ -80,7 +42,7 @@ class Repositories:
         with self._transaction() as database:
             if _find(database, kind, name):
                 raise Refused(409, f"You already created this {kind} repo: {name}")
-            row = (kind, name, private, _now(), json.dumps(details))
+            row = (kind, name, private, now(), json.dumps(details))
             statement = "INSERT INTO repositories (kind, name, private, created, details) VALUES (?, ?, ?, ?, ?)"
             number = database.execute(statement, row).lastrowid
             sha = _add_commit(database, number or 0, None, "initial commit", "", files)
@@ -119,9 +81,9 @@ class Repositories:
     ) -> Repository:
         """Set whether it is private, and merge `details` into its own, one level deep."""
         with self._transaction() as database:
-            now = _get(database, repository.kind, repository.name)
-            merged = json.dumps({**now.details, **(details or {})})
-            row = (now.private if private is None else private, merged, now.id)
+            current = _get(database, repository.kind, repository.name)
+            merged = json.dumps({**current.details, **(details or {})})
+            row = (current.private if private is None else private, merged, current.id)
             database.execute("UPDATE repositories SET private = ?, details = ? WHERE id = ?", row)
             return _get(database, repository.kind, repository.name)
 
@@ -224,10 +186,6 @@ class Repositories:
             return {entry[2] for (files,) in rows for entry in json.loads(files).values()}
 
 
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
-
-
 def _repository(row: tuple[int, Kind, str, int, str, str]) -> Repository:
     number, kind, name, private, created, details = row
     return Repository(number, kind, name, bool(private), created, json.loads(details))
@@ -264,7 +222,7 @@ def _add_commit(
 ) -> str:
     listing = {path: (entry.oid, entry.size, entry.sha256, entry.large) for path, entry in sorted(files.items())}
     text = json.dumps(listing, ensure_ascii=False)
-    date = _now()
+    date = now()
     # The clock is part of the name, so that equal contents committed twice, here or on another Hub, are two commits and
     # a cache that is shared between Hubs cannot take one for the other.
     identity = json.dumps([number, parent, title, message, date, time.time_ns(), text])
