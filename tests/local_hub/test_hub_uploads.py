@@ -156,5 +156,3 @@ def test_a_repositorys_name_is_checked(endpoint: Endpoint, name: str) -> None:
 def test_a_tags_name_is_checked(endpoint: Endpoint, repo: str, tag: str) -> None:
     body = json.dumps({"tag": tag}).encode()
     assert ask(endpoint, "POST", "/api/models/a/b/tag/main", body, token=endpoint.token).status == 400
-
-

@@ -79,6 +79,10 @@ class Blobs:
         except FileNotFoundError:
             return None
 
+    def all(self) -> list[Path]:
+        """The file of every content."""
+        return sorted(self._folder.glob("??/*"))
+
     def refresh(self, sha256: str) -> None:
         """Start its age again: an upload was told that it is here and is about to commit it."""
         os.utime(self.path(sha256))
@@ -167,7 +171,9 @@ class Blobs:
         """What `sweep` would delete."""
         before = time.time() - older_seconds
         stale = [file for file in self._incoming.iterdir() if _modified(file) < before]
-        return stale + [file for file in self._folder.glob("??/*") if file.name not in used and _modified(file) < before]
+        return stale + [
+            file for file in self._folder.glob("??/*") if file.name not in used and _modified(file) < before
+        ]
 
 
 def _modified(file: Path) -> float:

@@ -47,7 +47,12 @@ def _details(call: Call) -> Response:
     for number, ref in _pulls(call, found):
         if str(number) == call.part("number"):
             head = call.hub.repositories.resolve(found, ref.sha)
-            details = {"events": [], "filesWithConflicts": [], "changes": {"base": "refs/heads/main"}, "diff": None}
+            details: dict[str, object] = {
+                "events": [],
+                "filesWithConflicts": [],
+                "changes": {"base": "refs/heads/main"},
+                "diff": None,
+            }
             return JSONResponse(_shape(found, number, head) | details)
     raise Refused(404, f"{found.name} has no pull request {call.part('number')!r}; discussions are not kept here.")
 

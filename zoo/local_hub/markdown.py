@@ -30,7 +30,7 @@ def as_html(text: str, picture: Callable[[str], str]) -> Markup:
     """
     parser = MarkdownIt("commonmark", {"html": False, "linkify": False, "maxNesting": 20})
     parser.enable(["table", "strikethrough"])
-    parser.validateLink = _is_safe  # type: ignore[method-assign]
+    parser.validateLink = _is_safe  # type: ignore[method-assign,assignment]
     parser.add_render_rule("image", _image_rule(picture))
     parser.add_render_rule("link_open", _link)
     tokens = parser.parse(_COMMENT.sub("", text), {})

@@ -93,10 +93,7 @@ def _list(call: Call) -> Response:
     kinds = [kind for kind in KINDS if plural in ("", f"{kind}s")]
     known = _known(call)
     rows = [
-        _row(call, found)
-        for kind in kinds
-        for found in call.hub.repositories.all(kind)
-        if known or not found.private
+        _row(call, found) for kind in kinds for found in call.hub.repositories.all(kind) if known or not found.private
     ]
     title = plural if kinds and plural else "Repositories"
     return _page("list.html", call, title=title, rows=rows)

@@ -8,7 +8,7 @@ import hashlib
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from zoo.local_hub.database import FILE_NAME, Database, now
@@ -19,6 +19,7 @@ from zoo.local_hub.state import Commit, Entry, Reference, Repository
 __all__ = ["Repositories"]
 
 _SHORTEST_PREFIX = 7
+_COMMITS = "SELECT sha, parent, title, message, date, files FROM commits WHERE repository = ?"
 
 
 class Repositories:
@@ -179,11 +180,47 @@ class Repositories:
             if not database.execute(query, (repository.id, type, name)).rowcount:
                 raise revision_not_found(repository.name, name)
 
-    def used_contents(self) -> set[str]:
-        """The SHA-256 of every content that some commit holds."""
+    def commits(self, repository: Repository) -> list[Commit]:
+        """Every commit there is, also those that no branch or tag leads to."""
         with self._transaction(write=False) as database:
-            rows = database.execute("SELECT files FROM commits")
-            return {entry[2] for (files,) in rows for entry in json.loads(files).values()}
+            return [_commit(row) for row in database.execute(_COMMITS, (repository.id,))]
+
+    def used_contents(self, without: Collection[tuple[int, str]] = ()) -> set[str]:
+        """The SHA-256 of every content that some commit holds; `without` some commits (repository's id, SHA)."""
+        with self._transaction(write=False) as database:
+            rows = database.execute("SELECT repository, sha, files FROM commits")
+            return {
+                entry[2]
+                for number, sha, files in rows
+                if (number, sha) not in without
+                for entry in json.loads(files).values()
+            }
+
+    def unreachable(self, before: str) -> set[tuple[int, str]]:
+        """The commits (repository's id, SHA) that no branch, tag or pull request leads to, made before a date."""
+        with self._transaction(write=False) as database:
+            parents = {
+                (row[0], row[1]): row[2] for row in database.execute("SELECT repository, sha, parent FROM commits")
+            }
+            reached: set[tuple[int, str]] = set()
+            for number, sha in database.execute("SELECT repository, sha FROM refs"):
+                while sha and (number, sha) not in reached:
+                    reached.add((number, sha))
+                    sha = parents.get((number, sha))
+            old = {
+                (row[0], row[1])
+                for row in database.execute("SELECT repository, sha FROM commits WHERE date < ?", (before,))
+            }
+        return old - reached
+
+    def forget(self, commits: Collection[tuple[int, str]]) -> None:
+        """Delete commits, unless a branch or tag was put on one in the meantime."""
+        with self._transaction() as database:
+            query = (
+                "DELETE FROM commits WHERE repository = ?1 AND sha = ?2 AND NOT EXISTS "
+                "(SELECT 1 FROM refs WHERE refs.repository = ?1 AND refs.sha = ?2)"
+            )
+            database.executemany(query, sorted(commits))
 
 
 def _repository(row: tuple[int, Kind, str, int, str, str]) -> Repository:
@@ -206,13 +243,16 @@ def _resolve(database: sqlite3.Connection, repository: Repository, revision: str
     query = "SELECT sha FROM refs WHERE repository = ? AND name = ? ORDER BY type = 'tag'"
     named = database.execute(query, (repository.id, revision)).fetchone()
     wanted = named[0] if named else revision
-    columns = "SELECT sha, parent, title, message, date, files FROM commits WHERE repository = ?"
-    row = database.execute(f"{columns} AND sha = ?", (repository.id, wanted)).fetchone()
+    row = database.execute(f"{_COMMITS} AND sha = ?", (repository.id, wanted)).fetchone()
     if row is None and len(wanted) >= _SHORTEST_PREFIX and wanted.isalnum():
-        rows = database.execute(f"{columns} AND sha GLOB ? LIMIT 2", (repository.id, wanted + "*")).fetchall()
+        rows = database.execute(f"{_COMMITS} AND sha GLOB ? LIMIT 2", (repository.id, wanted + "*")).fetchall()
         row = rows[0] if len(rows) == 1 else None
     if row is None:
         raise revision_not_found(repository.name, revision)
+    return _commit(row)
+
+
+def _commit(row: tuple[str, str | None, str, str, str, str]) -> Commit:
     sha, parent, title, message, date, files = row
     return Commit(sha, parent, title, message, date, {path: Entry(*entry) for path, entry in json.loads(files).items()})
 

@@ -6,7 +6,7 @@ store into a folder (`local:///folder` in place of a server's address), so each 
 as plain contents like all others. Downloads never use Xet.
 
 Not covered: a client on another machine, or of a user that may not write into the Hub's folder; they need
-HF_HUB_DISABLE_XET=1. Source of the shard's layout: xet-core's `mdb_shard` (48-byte header and records, MDBShardFile v2);
+HF_HUB_DISABLE_XET=1. Source of the shard's layout: xet-core's `mdb_shard`, version 2 (a header and records of 48 bytes);
 what is read is only which file has which SHA-256, and the content is checked against that.
 """
 
@@ -73,7 +73,7 @@ class Xet:
     def _take(self, folder: Path, found: _Stored, sha256: str, blobs: Blobs) -> None:
         """Put a file together. hf_xet locks the index of a folder, which the client may still hold: it is given the
         same stores under another name, with a copy of the index."""
-        import hf_xet
+        import hf_xet  # type: ignore[import-untyped]
 
         view = self._incoming / f"view-{secrets.token_hex(8)}"
         theirs, ours = folder / _STORE, view / _STORE
