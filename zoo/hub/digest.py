@@ -9,7 +9,7 @@ _CHUNK_BYTES = 1 << 20
 
 
 def is_content(file: Path, digest: str) -> bool:
-    """Whether a file's content has a digest: SHA-256 (64 digits) for large files, git's SHA-1 of a blob (40) for others.
+    """Whether a file's content has a digest: SHA-256 (64 digits) of large files, git's SHA-1 of a blob (40) of others.
 
     A digest of another length is none that can be checked, and counts as wrong.
     """

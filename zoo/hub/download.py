@@ -13,7 +13,7 @@ from zoo.hub.digest import is_content
 from zoo.hub.endpoint import Endpoint, Kind, api_of
 from zoo.hub.failure import explained, persistently, reason
 from zoo.hub.quiet import quiet
-from zoo.hub.target import Target
+from zoo.hub.target import Target, digest_of
 from zoo.refs import HubRef
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def fetch(
     sizes = {path: item.size for path, item in listed.items()}
     wanted = _wanted(pinned, sizes, only, with_pickles)
     staging = destination / f".download-{pinned.commit[:12]}" if destination else None
-    digests = {path: listed[path].lfs.sha256 if listed[path].lfs else listed[path].blob_id for path in wanted}
+    digests = {path: digest_of(listed[path]) for path in wanted}
 
     def attempt() -> Path:
         return _snapshot(pinned, wanted, staging, cache)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
     from huggingface_hub.hf_api import RepoFile
 
-__all__ = ["Target", "put_tag", "require_unchanged"]
+__all__ = ["Target", "digest_of", "put_tag", "require_unchanged"]
 
 _OF_THE_HUB = frozenset({".gitattributes"})
 
@@ -81,4 +81,9 @@ def put_tag(target: Target, name: str, commit: str) -> None:
 def _same(file: Path, item: "RepoFile") -> bool:
     if file.stat().st_size != item.size:
         return False
-    return is_content(file, item.lfs.sha256 if item.lfs else item.blob_id)
+    return is_content(file, digest_of(item))
+
+
+def digest_of(item: "RepoFile") -> str:
+    """The digest that a commit records for a file: SHA-256 of a large one, git's SHA-1 of any other."""
+    return str(item.lfs.sha256 if item.lfs else item.blob_id)

@@ -78,7 +78,9 @@ def upload(
         def attempt() -> str:
             api = api_of(endpoint)
             sdk = "gradio" if kind == "space" else None
-            api.create_repo(repo, repo_type=kind, private=private, exist_ok=True, space_sdk=sdk)
+            # Asked first: where creating is forbidden (403) huggingface_hub stumbles over an endpoint of another name.
+            if not api.repo_exists(repo, repo_type=kind):
+                api.create_repo(repo, repo_type=kind, private=private, exist_ok=True, space_sdk=sdk)
             if branch != "main":
                 api.create_branch(repo, branch=branch, repo_type=kind, exist_ok=True)
             target = Target(api, repo, kind, branch)

@@ -19,6 +19,11 @@ _LONGEST_TEXT = 500
 
 
 def _shape(collection: Collection) -> dict[str, object]:
+    """With a position, which a list leaves out: the client numbers its collections itself."""
+    return {**_listed_shape(collection), "position": 0}
+
+
+def _listed_shape(collection: Collection) -> dict[str, object]:
     return {
         "slug": collection.slug,
         "title": collection.title,
@@ -27,7 +32,6 @@ def _shape(collection: Collection) -> dict[str, object]:
         "private": collection.private,
         "theme": collection.theme,
         "lastUpdated": collection.updated,
-        "position": 0,
         "upvotes": 0,
         "items": [_item_shape(item, position) for position, item in enumerate(collection.items)],
     }
@@ -88,7 +92,7 @@ def _list(call: Call) -> Response:
         and (not owner or collection.owner == owner)
         and (not item or any((f"{i.type}s", i.id) == (wanted_type, wanted_id) for i in collection.items))
     ]
-    return paged(call, found, lambda page: [_shape(collection) for collection in page])
+    return paged(call, found, lambda page: [_listed_shape(collection) for collection in page])
 
 
 def _change(call: Call) -> Response:

@@ -5,6 +5,8 @@ be switched into it. Connections are reset over uvicorn's transport, which ASGI 
 """
 
 import asyncio
+import socket
+import struct
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,6 +15,8 @@ from typing import Literal
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["Fault", "Faults", "Seen"]
+
+_ALIVE = "/api/local-hub"  # whether it has started is asked of every server, and is never spoilt
 
 
 @dataclass(frozen=True)
@@ -68,16 +72,17 @@ class Faults:
 
         return wrapped
 
-    def sent_up(self, path: str = "") -> int:
+    def sent_up(self, path: str = "", method: str = "") -> int:
         """Bytes of bodies that came in with requests whose path has this part."""
-        return sum(seen.body_bytes for seen in self.seen if path in seen.path)
+        fitting = (seen for seen in self.seen if path in seen.path and method in ("", seen.method))
+        return sum(seen.body_bytes for seen in fitting)
 
     def _note(self, method: str, path: str) -> Seen:
         with self._lock:
             seen = Seen(method, path)
             self.seen.append(seen)
             for place, fault in enumerate(self.faults):
-                if self._left[place] and fault.path in path and fault.method in ("", method):
+                if path != _ALIVE and self._left[place] and fault.path in path and fault.method in ("", method):
                     self._left[place] -= 1
                     seen.fault = fault
                     break
@@ -94,7 +99,7 @@ async def _spoiled(app: ASGIApp, scope: Scope, receive: Receive, send: Send, see
         message = await receive()
         seen.body_bytes += len(message.get("body", b""))
         if fault.do == "reset-request" and seen.body_bytes >= fault.after_bytes:
-            transport.abort()
+            _reset(transport)
             return {"type": "http.disconnect"}
         return message
 
@@ -105,7 +110,7 @@ async def _spoiled(app: ASGIApp, scope: Scope, receive: Receive, send: Send, see
             if fault.do in ("reset-response", "truncate") and end > fault.after_bytes:
                 await send({**message, "body": body[: fault.after_bytes - seen.sent_bytes], "more_body": True})
                 await asyncio.sleep(0.05)  # let the client have what was sent: a reset would take it back
-                (transport.abort if fault.do == "reset-response" else transport.close)()
+                _reset(transport) if fault.do == "reset-response" else transport.close()
                 cut.set()
             elif fault.do == "corrupt" and seen.sent_bytes <= fault.after_bytes < end:
                 message = {**message, "body": _flipped(body, fault.after_bytes - seen.sent_bytes)}
@@ -117,6 +122,12 @@ async def _spoiled(app: ASGIApp, scope: Scope, receive: Receive, send: Send, see
         await _answer(fault, send)
     else:
         await app(scope, heard, said)
+
+
+def _reset(transport: asyncio.Transport) -> None:
+    """Close with a reset: without a linger of zero seconds, TCP ends in good order."""
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
 
 
 def _flipped(body: bytes, at: int) -> bytes:

@@ -8,6 +8,7 @@ anybody's text: see `markdown`, and the Content-Security-Policy that lets no scr
 import base64
 import binascii
 import mimetypes
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -17,7 +18,7 @@ from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from zoo.local_hub.call import Call, route
-from zoo.local_hub.front_matter import front_matter
+from zoo.local_hub.front_matter import front_matter, metadata
 from zoo.local_hub.markdown import as_html
 from zoo.local_hub.names import KINDS, Kind
 from zoo.local_hub.refusal import Refused, entry_not_found, repository_not_found
@@ -122,7 +123,7 @@ def _repository(call: Call) -> Response:
     revision = call.query.get("revision", "main")
     commit = call.hub.repositories.resolve(found, revision)
     here = _address(found.kind, found.name)
-    metadata, card = _card(call, commit, f"{here}/picture/{commit.sha}")
+    known, card = _card(call, commit, f"{here}/picture/{commit.sha}")
     return _page(
         "repository.html",
         call,
@@ -136,7 +137,7 @@ def _repository(call: Call) -> Response:
         sha=commit.sha,
         changed=commit.date[:10],
         references=[ref.name for ref in call.hub.repositories.references(found)],
-        metadata=list(metadata.items()),
+        metadata=list(known.items()),
         card=card,
         files=[
             _File(path, f"{here}/resolve/{commit.sha}/{quote(path)}", entry.size)
@@ -150,11 +151,9 @@ def _card(call: Call, commit: Commit, pictures: str) -> tuple[dict[str, object],
     if entry is None or entry.size > _MOST_CARD_BYTES:
         return {}, Markup("<p>No card.</p>") if entry is None else Markup("<p>The card is too long to be shown.</p>")
     text = call.hub.blobs.path(entry.sha256).read_text("utf-8", "replace")
-    try:
-        metadata, text = front_matter(text)
-    except ValueError:
-        metadata = {}
-    return metadata, as_html(text, lambda path: f"{pictures}/{path}")
+    with suppress(ValueError):  # a block that is no metadata is part of the text
+        text = front_matter(text)[1]
+    return metadata(call.hub.blobs, commit), as_html(text, lambda path: f"{pictures}/{path}")
 
 
 def _picture(call: Call) -> Response:

@@ -6,7 +6,7 @@ store into a folder (`local:///folder` in place of a server's address), so each 
 as plain contents like all others. Downloads never use Xet.
 
 Not covered: a client on another machine, or of a user that may not write into the Hub's folder; they need
-HF_HUB_DISABLE_XET=1. Source of the shard's layout: xet-core's `mdb_shard`, version 2 (a header and records of 48 bytes);
+HF_HUB_DISABLE_XET=1. Source of the shard's layout: xet-core's `mdb_shard`, version 2, a header and records of 48 bytes;
 what is read is only which file has which SHA-256, and the content is checked against that.
 """
 
