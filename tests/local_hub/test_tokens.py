@@ -116,7 +116,7 @@ def test_the_commands_make_list_and_revoke(tmp_path: Path) -> None:
     made = json.loads(run("token", "add", "ci", "--role", "write", "--json"))
     assert made["role"] == "write"
     assert Tokens(tmp_path / "hub").find(made["token"])
-    listed = run("token", "ls", "--json")
+    listed = run("token", "list", "--json")
     assert [token["name"] for token in json.loads(listed)["tokens"]] == ["ci"]
     assert made["token"] not in listed
     assert "revoked ci" in run("token", "revoke", "ci")

@@ -143,7 +143,7 @@ def test_repositories_are_listed(store: Path) -> None:
     assert told[1].endswith("private")
 
 
-@pytest.mark.parametrize("command", [["ls"], ["fsck"], ["gc"], ["token", "ls"], ["token", "revoke", "x"]])
+@pytest.mark.parametrize("command", [["ls"], ["fsck"], ["gc"], ["token", "list"], ["token", "revoke", "x"]])
 def test_a_folder_that_is_no_hub_is_said_to_be_none_and_left_alone(tmp_path: Path, command: list[str]) -> None:
     outcome = CliRunner().invoke(hub, [*command, "--root", str(tmp_path / "nothing")])
     assert isinstance(outcome.exception, HubError)

@@ -113,7 +113,7 @@ def add(name: str, role: Literal["read", "write"], root: Path | None, as_json: b
     click.echo(json.dumps({"name": name, "role": role, "token": secret}) if as_json else secret)
 
 
-@token.command("ls")
+@token.command("list")
 @_root
 @_json
 def listed(root: Path | None, as_json: bool) -> None:

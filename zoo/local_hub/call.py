@@ -53,9 +53,9 @@ class Hub:
 
     def who(self, secret: str) -> Token | None:
         """Whose token a text is; compared in constant time with each there is."""
-        owner = hmac.compare_digest(secret.encode("utf-8", "surrogateescape"), self.token.encode())
-        found = self.tokens.find(secret)
-        return Token(OWNER, "write", "") if owner else found
+        if hmac.compare_digest(secret.encode("utf-8", "surrogateescape"), self.token.encode()):
+            return Token(OWNER, "write", "")
+        return self.tokens.find(secret)
 
 
 @dataclass(frozen=True)

@@ -61,9 +61,9 @@ def _create(call: Call) -> Response:
         raise Refused(400, "A collection needs a title.")
     description = _text(call, "description", _LONGEST_TEXT, "")
     try:
-        return JSONResponse(_shape(call.hub.collections.create(owner, title, description, bool(call.json["private"]))))
-    except KeyError:
-        raise Refused(400, "'private' must be true or false.") from None
+        return JSONResponse(
+            _shape(call.hub.collections.create(owner, title, description, bool(call.json.get("private"))))
+        )
     except Refused as refused:
         if refused.status == 409:  # huggingface_hub reads the slug from here under exists_ok
             return JSONResponse({"error": refused.message, "slug": refused.existing}, 409)

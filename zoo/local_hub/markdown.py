@@ -23,16 +23,16 @@ _FOLD = re.compile(r"<details>|</details>|<summary>([^<>]*)</summary>")
 _SCHEMES = ("http", "https", "mailto")
 
 
-def as_html(text: str, picture: Callable[[str], str]) -> Markup:
+def as_html(text: str, picture: Callable[[str], str], file: Callable[[str], str]) -> Markup:
     """A card below its metadata, rendered.
 
-    `picture`: the address of a file of the repository, for a relative path that stays inside.
+    `picture`, `file`: the address of a file of the repository, to be shown or to be followed, for its quoted path.
     """
     parser = MarkdownIt("commonmark", {"html": False, "linkify": False, "maxNesting": 20})
     parser.enable(["table", "strikethrough"])
     parser.validateLink = _is_safe  # type: ignore[method-assign,assignment]
     parser.add_render_rule("image", _image_rule(picture))
-    parser.add_render_rule("link_open", _link)
+    parser.add_render_rule("link_open", _link_rule(file))
     tokens = parser.parse(_COMMENT.sub("", text), {})
     _fold(tokens)
     return Markup(parser.renderer.render(tokens, parser.options, {}))  # noqa: S704
@@ -47,23 +47,34 @@ def _is_safe(address: str) -> bool:
     return scheme in _SCHEMES or (not scheme and ":" not in unquote(address).partition("/")[0])
 
 
-def _link(
-    renderer: RendererHTML, tokens: Sequence[Token], place: int, options: OptionsDict, environment: dict[str, Any]
-) -> str:
-    tokens[place].attrSet("rel", "noopener noreferrer nofollow")
-    return renderer.renderToken(tokens, place, options, environment)
+def _inside(address: str) -> str | None:
+    """The path of a file of the repository that an address means, quoted; None when it means something else."""
+    parts = urlsplit(address)
+    path = unquote(parts.path).removeprefix("./")
+    if parts.scheme or parts.netloc or not path or path.startswith("/") or ".." in path.split("/"):
+        return None
+    return quote(path)
+
+
+def _link_rule(file: Callable[[str], str]) -> Callable[..., str]:
+    def rule(
+        renderer: RendererHTML, tokens: Sequence[Token], place: int, options: OptionsDict, environment: dict[str, Any]
+    ) -> str:
+        if path := _inside(str(tokens[place].attrGet("href") or "")):
+            tokens[place].attrSet("href", file(path))
+        tokens[place].attrSet("rel", "noopener noreferrer nofollow")
+        return renderer.renderToken(tokens, place, options, environment)
+
+    return rule
 
 
 def _image_rule(picture: Callable[[str], str]) -> Callable[..., str]:
     def rule(
         renderer: RendererHTML, tokens: Sequence[Token], place: int, options: OptionsDict, environment: dict[str, Any]
     ) -> str:
-        token = tokens[place]
-        source, words = str(token.attrGet("src") or ""), token.content or "picture"
-        parts = urlsplit(source)
-        path = unquote(parts.path).removeprefix("./")
-        if not parts.scheme and not parts.netloc and path and not path.startswith("/") and ".." not in path.split("/"):
-            return str(Markup('<img src="{}" alt="{}">').format(picture(quote(path)), words))
+        source, words = str(tokens[place].attrGet("src") or ""), tokens[place].content or "picture"
+        if path := _inside(source):
+            return str(Markup('<img src="{}" alt="{}">').format(picture(path), words))
         return str(Markup('<a href="{}" rel="noopener noreferrer nofollow">{}</a>').format(source, words))
 
     return rule

@@ -123,7 +123,7 @@ def _repository(call: Call) -> Response:
     revision = call.query.get("revision", "main")
     commit = call.hub.repositories.resolve(found, revision)
     here = _address(found.kind, found.name)
-    known, card = _card(call, commit, f"{here}/picture/{commit.sha}")
+    known, card = _card(call, commit, here)
     return _page(
         "repository.html",
         call,
@@ -146,14 +146,16 @@ def _repository(call: Call) -> Response:
     )
 
 
-def _card(call: Call, commit: Commit, pictures: str) -> tuple[dict[str, object], Markup]:
+def _card(call: Call, commit: Commit, here: str) -> tuple[dict[str, object], Markup]:
     entry = commit.files.get("README.md")
     if entry is None or entry.size > _MOST_CARD_BYTES:
         return {}, Markup("<p>No card.</p>") if entry is None else Markup("<p>The card is too long to be shown.</p>")
     text = call.hub.blobs.path(entry.sha256).read_text("utf-8", "replace")
     with suppress(ValueError):  # a block that is no metadata is part of the text
         text = front_matter(text)[1]
-    return metadata(call.hub.blobs, commit), as_html(text, lambda path: f"{pictures}/{path}")
+    pictures, files = f"{here}/picture/{commit.sha}", f"{here}/resolve/{commit.sha}"
+    html = as_html(text, lambda path: f"{pictures}/{path}", lambda path: f"{files}/{path}")
+    return metadata(call.hub.blobs, commit), html
 
 
 def _picture(call: Call) -> Response:
