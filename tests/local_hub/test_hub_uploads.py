@@ -4,7 +4,6 @@ import base64
 import hashlib
 import json
 import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,8 +13,6 @@ from hub_requests import Answer, Served, ask
 from huggingface_hub import HfApi
 
 from zoo.hub import Endpoint
-
-HF = Path(os.sys.executable).parent / "hf"
 
 
 @pytest.fixture
@@ -159,17 +156,3 @@ def test_a_repositorys_name_is_checked(endpoint: Endpoint, name: str) -> None:
 def test_a_tags_name_is_checked(endpoint: Endpoint, repo: str, tag: str) -> None:
     body = json.dumps({"tag": tag}).encode()
     assert ask(endpoint, "POST", "/api/models/a/b/tag/main", body, token=endpoint.token).status == 400
-
-
-def test_a_user_with_xet_is_told_what_to_set(endpoint: Endpoint, tmp_path: Path) -> None:
-    (tmp_path / "w.safetensors").write_bytes(os.urandom(1000))
-    environment = {
-        **os.environ,
-        "HF_ENDPOINT": endpoint.url,
-        "HF_TOKEN": endpoint.token or "",
-        "HF_HUB_DISABLE_XET": "0",
-    }
-    command = [str(HF), "upload", "a/b", str(tmp_path / "w.safetensors")]
-    outcome = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
-    assert outcome.returncode != 0
-    assert "set-HF_HUB_DISABLE_XET=1-and-run-again" in outcome.stderr

@@ -1,4 +1,4 @@
-"""Commands about Hubs: hub serve, hub seed, pull."""
+"""Commands about Hubs: hub serve, hub seed, pull; those on the embedded one's folder are in `hub_folder`."""
 
 import json
 from pathlib import Path
@@ -7,6 +7,7 @@ import click
 
 from zoo import hub as client
 from zoo.cache import default_root
+from zoo.cli import hub_folder
 from zoo.cli.display import byte_text
 from zoo.cli.outside import Outside
 from zoo.errors import HubError, did_you_mean
@@ -45,6 +46,10 @@ def seed(root: Path | None, as_json: bool) -> None:
     with local_hub.running(root or default_root() / "hub") as endpoint:
         repos = fill(endpoint, log=lambda line: click.echo(line, err=True))
     click.echo(json.dumps({"repos": repos}) if as_json else "\n".join(repos))
+
+
+for _command in (hub_folder.ls, hub_folder.fsck, hub_folder.gc, hub_folder.token):
+    hub.add_command(_command)
 
 
 @click.command()

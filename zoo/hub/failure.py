@@ -73,6 +73,8 @@ def reason(error: Exception, endpoint: Endpoint) -> str:
         return f"does not answer ({error}). {_mend_connection(endpoint)}"
     if isinstance(error, errors.HfHubHTTPError):
         status = error.response.status_code if error.response is not None else "?"
+        if status == 412:
+            return "was changed by somebody else meanwhile (412). Run again: what is there is not sent again."
         return f"answered {status}: {_first_line(error.server_message or str(error))}"
     cause = error.__cause__
     wrapped = isinstance(error, (RuntimeError, errors.LocalEntryNotFoundError))
@@ -117,7 +119,7 @@ def _wait_seconds(error: Exception, number: int) -> float | None:
                 return None
             asked = cause.response.headers.get("retry-after", "")
             return min(float(asked) if asked.isdecimal() else 2.0**number, _LONGEST_WAIT_SECONDS)
-        if isinstance(cause, httpx2.ConnectError):
+        if isinstance(cause, (httpx2.ConnectError, httpx2.ConnectTimeout)):
             return None
         if isinstance(cause, (httpx2.NetworkError, httpx2.RemoteProtocolError, httpx2.TimeoutException)):
             return 2.0**number

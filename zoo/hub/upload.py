@@ -11,9 +11,10 @@ from zoo.errors import HubError, did_you_mean
 from zoo.hub.endpoint import Endpoint, Kind, api_of
 from zoo.hub.failure import explained, persistently
 from zoo.hub.quiet import quiet
+from zoo.hub.target import Target, put_tag, require_unchanged
 
 if TYPE_CHECKING:
-    from huggingface_hub import CommitOperation, HfApi
+    from huggingface_hub import CommitOperation
 
 __all__ = ["check_rights", "upload"]
 
@@ -32,7 +33,10 @@ def check_rights(endpoint: Endpoint, repo: str) -> None:
         me = api_of(endpoint).whoami()
     role = me.get("auth", {}).get("accessToken", {}).get("role", "")
     if role not in ("write", "fineGrained"):
-        raise HubError(f"{endpoint}: the token's role is {role!r}, writing {repo} needs 'write'. Make another token.")
+        make = f"recipes hub token add {role or 'mine'}-writes --role write" if endpoint.embedded else "hf auth login"
+        raise HubError(
+            f"{endpoint}: the token's role is {role!r}, writing {repo} needs 'write'. Make another token: {make}"
+        )
     owners = [me["name"], *(organisation["name"] for organisation in me.get("orgs", []))]
     if not endpoint.embedded and owner not in owners:
         hint = did_you_mean(owner, owners)
@@ -48,13 +52,23 @@ def upload(
     private: bool,
     delete_others: bool = False,
     sleep: Callable[[float], None] = time.sleep,
+    *,
+    branch: str = "main",
+    tag: str = "",
+    parent_commit: str = "",
+    overwrite: bool = True,
 ) -> str:
-    """Make a repository hold a folder's files, in one commit; returns the commit.
+    """Make a branch of a repository hold a folder's files, in one commit; returns the commit.
 
-    Creates the repository where needed (`private` holds for a new one only; a Space is made for Gradio). When nothing
-    changed there is no new commit, and the head is returned. `delete_others` removes what the folder does not have, but
-    not `.gitattributes`, which is the Hub's. Rate limits, failures of the server and connections that break are tried
-    again, with growing pauses; a try that had arrived after all is then recognised as "nothing changed".
+    Creates the repository and the branch where needed (`private` holds for a new repository only; a Space is made for
+    Gradio; a new branch starts where `main` is). When nothing changed there is no new commit, and the head is returned.
+    `delete_others` removes what the folder does not have, but not `.gitattributes`, which is the Hub's. `tag` names the
+    commit. `parent_commit`: refuse when the branch is elsewhere by now. `overwrite=False`: refuse, before anything is
+    sent, to change or remove a file or to move a tag, also when somebody else pushes meanwhile.
+
+    Rate limits, failures of the server and connections that break are tried again, with growing pauses; a try that had
+    arrived after all is then recognised as "nothing changed". Large files that are there are not sent again, whether
+    this try, an earlier one or another repository brought them.
 
     Raises HubError.
     """
@@ -64,20 +78,33 @@ def upload(
         def attempt() -> str:
             api = api_of(endpoint)
             sdk = "gradio" if kind == "space" else None
-            api.create_repo(repo, repo_type=kind, private=private, exist_ok=True, space_sdk=sdk)
-            operations = _operations(api, repo, kind, paths, delete_others)
-            return str(api.create_commit(repo, operations, commit_message=message, repo_type=kind).oid)
+            # Asked first: where creating is forbidden (403) huggingface_hub stumbles over an endpoint of another name.
+            if not api.repo_exists(repo, repo_type=kind):
+                api.create_repo(repo, repo_type=kind, private=private, exist_ok=True, space_sdk=sdk)
+            if branch != "main":
+                api.create_branch(repo, branch=branch, repo_type=kind, exist_ok=True)
+            target = Target(api, repo, kind, branch)
+            parent = parent_commit or ("" if overwrite else require_unchanged(target, paths, delete_others, tag))
+            operations = _operations(target, paths, delete_others)
+            commit = api.create_commit(
+                repo,
+                operations,
+                commit_message=message,
+                repo_type=kind,
+                revision=branch,
+                parent_commit=parent or None,
+            )
+            if tag:
+                put_tag(target, tag, str(commit.oid))
+            return str(commit.oid)
 
         return persistently(attempt, sleep)
 
 
-def _operations(
-    api: "HfApi", repo: str, kind: Kind, paths: dict[str, Path], delete_others: bool
-) -> "list[CommitOperation]":
+def _operations(target: Target, paths: dict[str, Path], delete_others: bool) -> "list[CommitOperation]":
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
-    there = set(api.list_repo_files(repo, repo_type=kind)) if delete_others else set()
-    gone = sorted(there - paths.keys() - {".gitattributes"})
+    gone = sorted(target.files().keys() - paths.keys() - {".gitattributes"}) if delete_others else []
     return [
         *(CommitOperationDelete(path_in_repo=path, is_folder=False) for path in gone),
         *(CommitOperationAdd(path_in_repo=path, path_or_fileobj=file) for path, file in paths.items()),

@@ -14,18 +14,25 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from zoo.local_hub.blobs import Blobs
 from zoo.local_hub.call import Hub
+from zoo.local_hub.collection_routes import COLLECTION_ROUTES
+from zoo.local_hub.collections import Collections
 from zoo.local_hub.content_routes import CONTENT_ROUTES
+from zoo.local_hub.discussion_routes import DISCUSSION_ROUTES
 from zoo.local_hub.lfs_routes import LFS_ROUTES
+from zoo.local_hub.page_routes import PAGE_ROUTES
 from zoo.local_hub.protocol import refusal_response
 from zoo.local_hub.refusal import Refused
 from zoo.local_hub.repositories import Repositories
 from zoo.local_hub.repository_routes import REPOSITORY_ROUTES
+from zoo.local_hub.tokens import Tokens
+from zoo.local_hub.xet_routes import XET_ROUTES
 
-__all__ = ["LOOPBACK_NAMES", "PART_BYTES", "application", "open_hub"]
+__all__ = ["LOOPBACK_NAMES", "PAGE_ITEMS", "PART_BYTES", "application", "open_hub"]
 
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
 PART_BYTES = 256 << 20
+PAGE_ITEMS = 1000
 
 
 class _RawPath:
@@ -40,18 +47,27 @@ class _RawPath:
         await self.app(scope, receive, send)
 
 
-def open_hub(root: Path, token: str, part_bytes: int = PART_BYTES) -> Hub:
+def open_hub(root: Path, token: str, part_bytes: int = PART_BYTES, page_items: int = PAGE_ITEMS) -> Hub:
     """The stores under a root, made when there are none; what killed uploads and deleted repositories left goes."""
     repositories, blobs = Repositories(root), Blobs(root)
     blobs.sweep(repositories.used_contents())
-    return Hub(repositories, blobs, token, secrets.token_hex(16), part_bytes)
+    instance = secrets.token_hex(16)
+    return Hub(root, repositories, blobs, Tokens(root), Collections(root), token, instance, part_bytes, page_items)
 
 
 def application(hub: Hub, hosts: tuple[str, ...] = LOOPBACK_NAMES) -> Starlette:
     """The application. It answers only to the host names given: a web page that has its own name point to 127.0.0.1
     (DNS rebinding) gets nothing."""
     app = Starlette(
-        routes=[*REPOSITORY_ROUTES, *CONTENT_ROUTES, *LFS_ROUTES],
+        routes=[
+            *COLLECTION_ROUTES,
+            *REPOSITORY_ROUTES,
+            *DISCUSSION_ROUTES,
+            *XET_ROUTES,
+            *CONTENT_ROUTES,
+            *LFS_ROUTES,
+            *PAGE_ROUTES,
+        ],
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts)), Middleware(_RawPath)],
         exception_handlers={
             Refused: _refused,

@@ -7,6 +7,7 @@ that write the same content agree, and what a killed one left in `incoming/` is 
 
 import hashlib
 import os
+import shutil
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -78,6 +79,10 @@ class Blobs:
         except FileNotFoundError:
             return None
 
+    def all(self) -> list[Path]:
+        """The file of every content."""
+        return sorted(self._folder.glob("??/*"))
+
     def refresh(self, sha256: str) -> None:
         """Start its age again: an upload was told that it is here and is about to commit it."""
         os.utime(self.path(sha256))
@@ -130,6 +135,18 @@ class Blobs:
             raise Refused(422, f"The joined parts have {found} bytes and SHA-256 {digest}, announced was {sha256}.")
         self.adopt(part, sha256)
 
+    def take(self, file: Path, sha256: str, size: int) -> None:
+        """Make a blob of a file that lies under `incoming/`.
+
+        Raises Refused (422) when it is not the content that was announced.
+        """
+        with file.open("rb") as stream:
+            digest, found = hashlib.file_digest(stream, "sha256").hexdigest(), os.fstat(stream.fileno()).st_size
+            os.fsync(stream.fileno())
+        if (digest, found) != (sha256, size):
+            raise Refused(422, f"The file has {found} bytes and SHA-256 {digest}, announced was {sha256}.")
+        self.adopt(file, sha256)
+
     def adopt(self, part: Path, sha256: str) -> None:
         """Rename a whole, synced and checked file to its digest."""
         target = self.path(sha256)
@@ -142,12 +159,21 @@ class Blobs:
     def sweep(self, used: Collection[str], older_seconds: float = _DAY_SECONDS) -> int:
         """Delete what no commit uses and what killed uploads left, both only when older than a day, so that an upload
         under way in any process loses nothing. Returns how many files went."""
+        stale = self.unused(used, older_seconds)
+        for file in stale:
+            if file.is_dir():  # what a client of Xet stored
+                shutil.rmtree(file, ignore_errors=True)
+            else:
+                file.unlink(missing_ok=True)
+        return len(stale)
+
+    def unused(self, used: Collection[str], older_seconds: float) -> list[Path]:
+        """What `sweep` would delete."""
         before = time.time() - older_seconds
         stale = [file for file in self._incoming.iterdir() if _modified(file) < before]
-        stale += [file for file in self._folder.glob("??/*") if file.name not in used and _modified(file) < before]
-        for file in stale:
-            file.unlink(missing_ok=True)
-        return len(stale)
+        return stale + [
+            file for file in self._folder.glob("??/*") if file.name not in used and _modified(file) < before
+        ]
 
 
 def _modified(file: Path) -> float:

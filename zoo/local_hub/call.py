@@ -1,10 +1,12 @@
 """One request as the routes see it: names checked, body bounded, token compared."""
 
+import asyncio
 import hmac
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
@@ -14,34 +16,46 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from zoo.local_hub.blobs import Blobs
+from zoo.local_hub.collections import Collections
 from zoo.local_hub.names import Kind, kind, repository
 from zoo.local_hub.refusal import Refused, repository_not_found
 from zoo.local_hub.repositories import Repositories
 from zoo.local_hub.state import Commit, Repository
+from zoo.local_hub.tokens import OWNER, Token, Tokens
 
-__all__ = ["USER", "Call", "Hub", "bounded_body", "json_object", "lines", "open_call", "route", "text_of"]
+__all__ = ["USER", "Call", "Hub", "bounded_body", "chunks", "json_object", "lines", "open_call", "route", "text_of"]
 
 USER = "edgezoo"
 _KINDS_OF_PATH = {"models": "model", "datasets": "dataset", "spaces": "space"}
 
 _BODY_BYTES = 8 << 20
+_COMMIT_BYTES = 4 << 30
+_IDLE_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
 class Hub:
     """What the routes work on."""
 
+    root: Path
     repositories: Repositories
     blobs: Blobs
+    tokens: Tokens
+    collections: Collections
     token: str
+    """The owner's, which may do everything."""
     instance: str
     """Names this server process, so that a port that another program took over is not mistaken for it."""
     part_bytes: int
     """Files above this size are uploaded in parts of it."""
+    page_items: int = 1000
+    """The longest list that one answer holds; the rest is behind its `Link` header."""
 
-    def knows(self, authorization: str) -> bool:
-        """Whether a request carries the token; in constant time."""
-        return hmac.compare_digest(authorization.encode(), f"Bearer {self.token}".encode())
+    def who(self, secret: str) -> Token | None:
+        """Whose token a text is; compared in constant time with each there is."""
+        if hmac.compare_digest(secret.encode("utf-8", "surrogateescape"), self.token.encode()):
+            return Token(OWNER, "write", "")
+        return self.tokens.find(secret)
 
 
 @dataclass(frozen=True)
@@ -73,33 +87,48 @@ class Call:
         """
         return json_object(self.body)
 
-    @property
-    def form_paths(self) -> list[str]:
-        """`paths` of a form-encoded or JSON body."""
+    def form(self, key: str) -> list[str]:
+        """The values of a key in a form-encoded or JSON body."""
         if "json" in self.request.headers.get("content-type", ""):
-            paths = self.json.get("paths", [])
-            return [path for path in paths if isinstance(path, str)] if isinstance(paths, list) else [str(paths)]
-        return parse_qs(self.body.decode("utf-8", "replace")).get("paths", [])
+            value = self.json.get(key, [])
+            return [str(item) for item in value] if isinstance(value, list) else [str(value)]
+        return parse_qs(self.body.decode("utf-8", "replace")).get(key, [])
 
     def text(self, key: str, default: str | None = None) -> str:
         """A text of the body."""
         return text_of(self.json, key, default)
 
-    @property
-    def authenticated(self) -> bool:
-        """Whether the token was sent.
+    @cached_property
+    def caller(self) -> Token | None:
+        """Whose token was sent; None without one.
 
         Raises Refused (401) for a wrong one, also where none is needed: the caller believes to be somebody.
         """
         authorization = self.request.headers.get("authorization", "")
-        if authorization and not self.hub.knows(authorization):
+        if not authorization:
+            return None
+        scheme, _, secret = authorization.partition(" ")
+        found = self.hub.who(secret) if scheme.lower() == "bearer" else None
+        if found is None:
             raise Refused(401, "Invalid credentials in Authorization header")
-        return bool(authorization)
+        return found
 
-    def require_token(self) -> None:
-        """Raises Refused (401) without the token."""
-        if not self.authenticated:
+    @property
+    def authenticated(self) -> bool:
+        """Whether a token was sent. Raises Refused (401) for a wrong one."""
+        return self.caller is not None
+
+    def require_token(self) -> Token:
+        """The caller's token. Raises Refused (401) without one."""
+        if self.caller is None:
             raise Refused(401, "This needs the Hub's token: set HF_TOKEN to what the file `token` in its folder holds.")
+        return self.caller
+
+    def require_write(self) -> None:
+        """Raises Refused (401) without a token, (403) for one that may only read."""
+        token = self.require_token()
+        if token.role != "write":
+            raise Refused(403, f"The token {token.name!r} may only read; changing anything needs one that may write.")
 
     @property
     def kind(self) -> Kind:
@@ -127,6 +156,14 @@ class Call:
             raise repository_not_found(self.kind, self.name)
         return found
 
+    def require_access(self, found: Repository) -> None:
+        """Raises Refused (401) for the files of a gated repository when no token was sent.
+
+        There are no terms to accept here: whoever was given a token of this Hub may read what is gated.
+        """
+        if found.gated and not self.authenticated:
+            raise Refused(401, f"Access to {found.kind} {found.name} is gated: it needs a token.", "GatedRepo")
+
     def commit(self, found: Repository, default: str = "main") -> Commit:
         """The commit that the path names."""
         revision = self.part("revision") if "revision" in self.request.path_params else default
@@ -134,7 +171,7 @@ class Call:
 
     def writable(self) -> Repository:
         """The repository, for a caller that may change it."""
-        self.require_token()
+        self.require_write()
         return self.repository()
 
     def named_in_body(self) -> tuple[Kind, str]:
@@ -165,26 +202,46 @@ def text_of(value: Mapping[str, Any], key: str, default: str | None = None) -> s
     return found
 
 
+async def chunks(request: Request, limit: int, idle_seconds: float = _IDLE_SECONDS) -> AsyncIterator[bytes]:
+    """The body as it comes.
+
+    Raises Refused (413) above the limit, before reading more of it, (408) when nothing comes for a while: a body
+    without an end would hold its connection for ever.
+    """
+    seen = 0
+    stream = request.stream()
+    while True:
+        try:
+            async with asyncio.timeout(idle_seconds):
+                chunk = await anext(stream, None)
+        except TimeoutError:
+            raise Refused(408, f"Nothing of the body came for {idle_seconds:.0f} seconds.") from None
+        if chunk is None:
+            return
+        seen += len(chunk)
+        if seen > limit:
+            raise Refused(413, f"The body is longer than the {limit} bytes that this call may have.")
+        yield chunk
+
+
 async def bounded_body(request: Request, limit: int = _BODY_BYTES) -> bytes:
     """The whole body.
 
-    Raises Refused (413) above the limit, before reading more of it.
+    Raises Refused (413, 408) like `chunks`.
     """
     body = bytearray()
-    async for chunk in request.stream():
+    async for chunk in chunks(request, limit):
         body += chunk
-        if len(body) > limit:
-            raise Refused(413, f"The body is longer than the {limit} bytes that this call may have.")
     return bytes(body)
 
 
 async def lines(request: Request, longest: int) -> AsyncIterator[bytes]:
     """The body line by line, so that a commit of many files is never in memory at once.
 
-    Raises Refused (413) for a line above `longest` bytes.
+    Raises Refused (413) for a line above `longest` bytes, and like `chunks`.
     """
     rest = bytearray()
-    async for chunk in request.stream():
+    async for chunk in chunks(request, _COMMIT_BYTES):
         *ended, begun = chunk.split(b"\n")
         for end in ended:
             if line := bytes(rest) + end:

@@ -2,8 +2,9 @@
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -14,8 +15,10 @@ from zoo.local_hub import ignored, protocol
 from zoo.local_hub.blobs import Blobs
 from zoo.local_hub.call import Call, json_object, lines, open_call, route, text_of
 from zoo.local_hub.names import file_path, sha256
+from zoo.local_hub.paging import paged
 from zoo.local_hub.refusal import Refused, entry_not_found
-from zoo.local_hub.state import Entry
+from zoo.local_hub.state import Commit, Entry, Repository
+from zoo.local_hub.xet import Xet
 
 __all__ = ["CONTENT_ROUTES"]
 
@@ -23,6 +26,7 @@ _LINE_BYTES = 24 << 20
 _MOST_CHANGES = 25_000
 
 Edit = Callable[[dict[str, Entry]], None]
+Shape = dict[str, object]
 
 
 class _Download(FileResponse):
@@ -39,12 +43,22 @@ def _tree(call: Call) -> Response:
     shapes = protocol.tree_shapes(commit.files, folder, recursive)
     if folder and not shapes:
         raise entry_not_found(folder, commit.sha)
-    return JSONResponse(shapes)
+    expand = call.query.get("expand", "").lower() in ("1", "true")
+    here = f"/api/{found.kind}s/{found.name}/tree/{commit.sha}" + (f"/{quote(folder)}" if folder else "")
+    return paged(call, shapes, lambda page: _expanded(call, found, commit, page) if expand else list(page), here)
 
 
 def _paths(call: Call) -> Response:
     found = call.repository()
-    return JSONResponse(protocol.path_shapes(call.commit(found).files, call.form_paths))
+    commit = call.commit(found)
+    shapes = protocol.path_shapes(commit.files, call.form("paths"))
+    expand = call.form("expand")[:1] in (["1"], ["true"], ["True"])
+    return JSONResponse(_expanded(call, found, commit, shapes) if expand else shapes)
+
+
+def _expanded(call: Call, found: Repository, commit: Commit, shapes: Sequence[Shape]) -> list[Shape]:
+    history = call.hub.repositories.history(found, commit.sha)
+    return protocol.dated(shapes, protocol.last_changes(history, {str(shape["path"]) for shape in shapes}))
 
 
 def _resolve(call: Call) -> Response:
@@ -52,6 +66,7 @@ def _resolve(call: Call) -> Response:
     huggingface_hub follows it, and would then not be taken for a Hub's answer."""
     found = call.repository()
     commit = call.commit(found)
+    call.require_access(found)
     path = call.part("path")
     entry = commit.files.get(path)
     if entry is None:
@@ -112,6 +127,7 @@ async def _commit(request: Request) -> Response:
     found = await run_in_threadpool(call.writable)
     header: dict[str, Any] = {}
     edits: list[Edit] = []
+    xet = Xet(call.hub.root)
     async for line in lines(request, _LINE_BYTES):
         item = await run_in_threadpool(json_object, line)
         value = item.get("value")
@@ -120,7 +136,7 @@ async def _commit(request: Request) -> Response:
         if item.get("key") == "header":
             header = value
         else:
-            edits.append(await run_in_threadpool(_edit, str(item.get("key")), value, call.hub.blobs))
+            edits.append(await run_in_threadpool(_edit, str(item.get("key")), value, call.hub.blobs, xet))
 
     def change(files: dict[str, Entry]) -> None:
         for edit in edits:
@@ -144,7 +160,7 @@ async def _commit(request: Request) -> Response:
     return await run_in_threadpool(commit)
 
 
-def _edit(key: str, value: dict[str, Any], blobs: Blobs) -> Edit:
+def _edit(key: str, value: dict[str, Any], blobs: Blobs, xet: Xet) -> Edit:
     """One line of a commit as an edit of the listing."""
     path = file_path(text_of(value, "path").rstrip("/") if key == "deletedFolder" else value.get("path"))
     if key == "file":
@@ -153,6 +169,8 @@ def _edit(key: str, value: dict[str, Any], blobs: Blobs) -> Edit:
     if key == "lfsFile":
         digest = sha256(value.get("oid"))
         size = blobs.size(digest)
+        if size is None and xet.give(digest, blobs):
+            size = blobs.size(digest)
         if size is None or value.get("size") not in (None, size):
             raise Refused(400, f"The large file {path!r} ({digest}) was not uploaded before the commit.")
         return _placing(path, protocol.large_entry(digest, size))

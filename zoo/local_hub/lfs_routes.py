@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from zoo.local_hub.call import Call, open_call, route
+from zoo.local_hub.call import Call, chunks, open_call, route
 from zoo.local_hub.names import sha256
 from zoo.local_hub.refusal import Refused
 
@@ -92,10 +92,13 @@ def _upload_action(call: Call, oid: str, size: int) -> dict[str, object]:
     return {"href": _address(call, "join", oid, size, upload), "header": header}
 
 
-async def _stream(request: Request, write: Callable[[bytes], object]) -> None:
-    """Hand the body on in pieces of a megabyte, in a worker thread."""
+async def _stream(request: Request, write: Callable[[bytes], object], limit: int) -> None:
+    """Hand the body on in pieces of a megabyte, in a worker thread.
+
+    Raises Refused (413, 408) like `chunks`.
+    """
     pending = bytearray()
-    async for chunk in request.stream():
+    async for chunk in chunks(request, limit):
         pending += chunk
         if len(pending) >= _WRITE_BYTES:
             await run_in_threadpool(write, bytes(pending))
@@ -108,7 +111,7 @@ async def _put_content(request: Request) -> Response:
     call = open_call(request)
     oid, size, _ = _signed(call, "content")
     with call.hub.blobs.receive(oid, size) as incoming:
-        await _stream(request, incoming.write)
+        await _stream(request, incoming.write, size + 1)
         await run_in_threadpool(incoming.keep)
     return Response()
 
@@ -121,7 +124,7 @@ async def _put_part(request: Request) -> Response:
     start = number * call.hub.part_bytes
     part = _Part(call.hub.blobs.parts(upload), start, min(start + call.hub.part_bytes, size))
     try:
-        await _stream(request, part.write)
+        await _stream(request, part.write, call.hub.part_bytes + 1)
     finally:
         part.close()
     return Response(headers={"ETag": f'"{part.digest}"'})

@@ -4,7 +4,8 @@ Read off that library's source (`hf_api.py`, `_commit_api.py`, `lfs.py`, `file_d
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import zip_longest
 
 from starlette.responses import JSONResponse
 
@@ -14,8 +15,10 @@ from zoo.local_hub.state import Commit, Entry, Reference, Repository
 
 __all__ = [
     "commits_shape",
+    "dated",
     "info_shape",
     "large_entry",
+    "last_changes",
     "path_shapes",
     "refs_shape",
     "refusal_response",
@@ -120,6 +123,30 @@ def _parents(path: str, prefix: str) -> Iterator[str]:
         at = path.find("/", at + 1)
 
 
+def dated(shapes: Sequence[Shape], commits: Mapping[str, Commit]) -> list[Shape]:
+    """Listed files and folders with the commit that last changed each, as `expand=True` asks for."""
+
+    def last(path: str) -> Shape:
+        commit = commits[path]
+        return {"lastCommit": {"id": commit.sha, "title": commit.title, "date": commit.date}}
+
+    return [shape | last(str(shape["path"])) for shape in shapes]
+
+
+def last_changes(history: Sequence[Commit], paths: Collection[str]) -> dict[str, Commit]:
+    """Which commit last changed each file or folder; `history` from the commit that is listed back to the first."""
+    found: dict[str, Commit] = {}
+    for commit, parent in zip_longest(history, history[1:]):
+        before = parent.files if parent else {}
+        changed = {path for path in commit.files.keys() | before.keys() if commit.files.get(path) != before.get(path)}
+        touched = changed | {folder for path in changed for folder in _parents(path, "")}
+        for path in touched.intersection(paths) - found.keys():
+            found[path] = commit
+        if len(found) == len(paths):
+            break
+    return found
+
+
 def path_shapes(files: Mapping[str, Entry], paths: list[str]) -> list[Shape]:
     """The named files and folders; what does not exist is left out, as the Hub does."""
     shapes = []
@@ -131,8 +158,8 @@ def path_shapes(files: Mapping[str, Entry], paths: list[str]) -> list[Shape]:
     return shapes
 
 
-def info_shape(repository: Repository, commit: Commit) -> Shape:
-    """A repository at a commit: `ModelInfo`, `DatasetInfo` or `SpaceInfo`."""
+def info_shape(repository: Repository, commit: Commit, card: Mapping[str, object] | None = None) -> Shape:
+    """A repository at a commit: `ModelInfo`, `DatasetInfo` or `SpaceInfo`. `card`: the metadata of its README."""
     siblings = [
         {"rfilename": path, "size": entry.size, "blobId": entry.oid, **_large(entry, "sha256")}
         for path, entry in sorted(commit.files.items())
@@ -145,7 +172,7 @@ def info_shape(repository: Repository, commit: Commit) -> Shape:
         "lastModified": commit.date,
         "createdAt": repository.created,
         "private": repository.private,
-        "gated": False,
+        "gated": repository.gated,
         "disabled": False,
         "downloads": 0,
         "likes": 0,
@@ -153,11 +180,29 @@ def info_shape(repository: Repository, commit: Commit) -> Shape:
         "siblings": siblings,
         "usedStorage": sum(entry.size for entry in commit.files.values()),
     }
+    if card:
+        shape |= {"cardData": card, "tags": _tags(card)}
+        shape |= {key: card[key] for key in ("pipeline_tag", "library_name") if isinstance(card.get(key), str)}
     if repository.kind == "model":
         shape["modelId"] = repository.name
     if repository.kind == "space":
         shape |= {"sdk": repository.details.get("sdk"), "runtime": runtime_shape(repository)}
     return shape
+
+
+def _tags(card: Mapping[str, object]) -> list[str]:
+    """What a repository is found by: the card's own tags, and its lineage and licence as the Hub writes them."""
+    tags = _texts(card.get("tags"))
+    tags += [f"license:{card['license']}"] if isinstance(card.get("license"), str) else []
+    tags += [f"dataset:{name}" for name in _texts(card.get("datasets"))]
+    relation = card.get("base_model_relation")
+    for name in _texts(card.get("base_model")):
+        tags += [f"base_model:{name}"] + ([f"base_model:{relation}:{name}"] if isinstance(relation, str) else [])
+    return tags
+
+
+def _texts(value: object) -> list[str]:
+    return [value] if isinstance(value, str) else [str(item) for item in value] if isinstance(value, list) else []
 
 
 def runtime_shape(repository: Repository) -> Shape:
@@ -186,7 +231,7 @@ def refs_shape(references: list[Reference]) -> Shape:
     }
 
 
-def commits_shape(commits: list[Commit], author: str) -> list[Shape]:
+def commits_shape(commits: Sequence[Commit], author: str) -> list[Shape]:
     """A history, the newest first."""
     return [
         {

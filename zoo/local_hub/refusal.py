@@ -9,8 +9,8 @@ __all__ = ["Refused", "entry_not_found", "repository_not_found", "revision_not_f
 class Refused(Exception):
     """An HTTP status with a sentence for the user and, where huggingface_hub has an exception for it, the Hub's code.
 
-    The codes are the Hub's own `X-Error-Code` values: `RepoNotFound`, `RevisionNotFound`, `EntryNotFound`. Over plain
-    http huggingface_hub looks at nothing else to choose its exception.
+    The codes are the Hub's own `X-Error-Code` values: `RepoNotFound`, `RevisionNotFound`, `EntryNotFound`, `GatedRepo`.
+    Over plain http huggingface_hub looks at nothing else to choose its exception.
     """
 
     status: int
@@ -18,6 +18,8 @@ class Refused(Exception):
     code: str = ""
     commit: str = ""
     """For a file that a commit does not hold: that commit. The client then remembers the absence."""
+    existing: str = ""
+    """For a name that is taken: what has it."""
 
     def __str__(self) -> str:
         return self.message

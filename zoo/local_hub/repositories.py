@@ -1,22 +1,17 @@
-"""Repositories, commits, branches and tags, in one SQLite file.
+"""Repositories, commits, branches and tags, in the Hub's SQLite file.
 
-SQLite and not JSON files: moving a branch, adding the commit that it moves to and checking that nobody moved it in the
-meantime is one transaction, kill -9 at any instant leaves the state before or after it, and several server processes on
-one root take turns without a lock file of ours. The rollback journal, not the write-ahead log, since the latter needs
-memory shared between processes, which network file systems do not give. A commit holds its whole listing (path ->
-content) as JSON: repositories here have tens of files, and a read needs no walk.
+A commit holds its whole listing (path -> content) as JSON: repositories here have tens of files, and a read needs no
+walk.
 """
 
 import hashlib
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
-from zoo.errors import HubError
+from zoo.local_hub.database import FILE_NAME, Database, now
 from zoo.local_hub.names import Kind, reference
 from zoo.local_hub.refusal import Refused, repository_not_found, revision_not_found
 from zoo.local_hub.state import Commit, Entry, Reference, Repository
@@ -24,51 +19,19 @@ from zoo.local_hub.state import Commit, Entry, Reference, Repository
 __all__ = ["Repositories"]
 
 _SHORTEST_PREFIX = 7
-_LAYOUT = 1
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS repositories (
-    id INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, private INTEGER NOT NULL, created TEXT NOT NULL,
-    details TEXT NOT NULL, UNIQUE (kind, name));
-CREATE TABLE IF NOT EXISTS commits (
-    repository INTEGER NOT NULL REFERENCES repositories ON DELETE CASCADE, sha TEXT NOT NULL, parent TEXT,
-    title TEXT NOT NULL, message TEXT NOT NULL, date TEXT NOT NULL, files TEXT NOT NULL, PRIMARY KEY (repository, sha));
-CREATE TABLE IF NOT EXISTS refs (
-    repository INTEGER NOT NULL REFERENCES repositories ON DELETE CASCADE, type TEXT NOT NULL, name TEXT NOT NULL,
-    sha TEXT NOT NULL, PRIMARY KEY (repository, type, name));
-"""
+_COMMITS = "SELECT sha, parent, title, message, date, files FROM commits WHERE repository = ?"
 
 
 class Repositories:
     """Everything but contents. Each call is one transaction on a connection of its own: any thread, any process."""
 
     def __init__(self, root: Path) -> None:
-        self._file = root / "hub.sqlite"
-        with self._transaction(write=False) as database:
-            if database.execute("PRAGMA user_version").fetchone()[0] == _LAYOUT:
-                return
-        with self._transaction() as database:
-            layout = database.execute("PRAGMA user_version").fetchone()[0]
-            if layout not in (0, _LAYOUT):
-                raise HubError(f"{self._file}: has layout {layout}, this version reads {_LAYOUT}. Use another folder.")
-            for statement in filter(str.strip, _SCHEMA.split(";")):
-                database.execute(statement)
-            database.execute(f"PRAGMA user_version = {_LAYOUT}")
-
-    @contextmanager
-    def _transaction(self, write: bool = True) -> Iterator[sqlite3.Connection]:
-        database = sqlite3.connect(self._file, timeout=60, isolation_level=None)
-        try:
-            database.execute("PRAGMA foreign_keys = ON")
-            database.execute("BEGIN IMMEDIATE" if write else "BEGIN")
-            yield database
-            database.execute("COMMIT")
-        finally:
-            database.close()
+        self._transaction = Database(root).transaction
 
     @staticmethod
     def exist(root: Path) -> bool:
         """Whether there are any under a root; asking makes none."""
-        return (root / "hub.sqlite").is_file()
+        return (root / FILE_NAME).is_file()
 
     def create(
         self, kind: Kind, name: str, private: bool, details: Mapping[str, object], files: Mapping[str, Entry]
@@ -80,7 +43,7 @@ class Repositories:
         with self._transaction() as database:
             if _find(database, kind, name):
                 raise Refused(409, f"You already created this {kind} repo: {name}")
-            row = (kind, name, private, _now(), json.dumps(details))
+            row = (kind, name, private, now(), json.dumps(details))
             statement = "INSERT INTO repositories (kind, name, private, created, details) VALUES (?, ?, ?, ?, ?)"
             number = database.execute(statement, row).lastrowid
             sha = _add_commit(database, number or 0, None, "initial commit", "", files)
@@ -119,9 +82,9 @@ class Repositories:
     ) -> Repository:
         """Set whether it is private, and merge `details` into its own, one level deep."""
         with self._transaction() as database:
-            now = _get(database, repository.kind, repository.name)
-            merged = json.dumps({**now.details, **(details or {})})
-            row = (now.private if private is None else private, merged, now.id)
+            current = _get(database, repository.kind, repository.name)
+            merged = json.dumps({**current.details, **(details or {})})
+            row = (current.private if private is None else private, merged, current.id)
             database.execute("UPDATE repositories SET private = ?, details = ? WHERE id = ?", row)
             return _get(database, repository.kind, repository.name)
 
@@ -217,15 +180,47 @@ class Repositories:
             if not database.execute(query, (repository.id, type, name)).rowcount:
                 raise revision_not_found(repository.name, name)
 
-    def used_contents(self) -> set[str]:
-        """The SHA-256 of every content that some commit holds."""
+    def commits(self, repository: Repository) -> list[Commit]:
+        """Every commit there is, also those that no branch or tag leads to."""
         with self._transaction(write=False) as database:
-            rows = database.execute("SELECT files FROM commits")
-            return {entry[2] for (files,) in rows for entry in json.loads(files).values()}
+            return [_commit(row) for row in database.execute(_COMMITS, (repository.id,))]
 
+    def used_contents(self, without: Collection[tuple[int, str]] = ()) -> set[str]:
+        """The SHA-256 of every content that some commit holds; `without` some commits (repository's id, SHA)."""
+        with self._transaction(write=False) as database:
+            rows = database.execute("SELECT repository, sha, files FROM commits")
+            return {
+                entry[2]
+                for number, sha, files in rows
+                if (number, sha) not in without
+                for entry in json.loads(files).values()
+            }
 
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    def unreachable(self, before: str) -> set[tuple[int, str]]:
+        """The commits (repository's id, SHA) that no branch, tag or pull request leads to, made before a date."""
+        with self._transaction(write=False) as database:
+            parents = {
+                (row[0], row[1]): row[2] for row in database.execute("SELECT repository, sha, parent FROM commits")
+            }
+            reached: set[tuple[int, str]] = set()
+            for number, sha in database.execute("SELECT repository, sha FROM refs"):
+                while sha and (number, sha) not in reached:
+                    reached.add((number, sha))
+                    sha = parents.get((number, sha))
+            old = {
+                (row[0], row[1])
+                for row in database.execute("SELECT repository, sha FROM commits WHERE date < ?", (before,))
+            }
+        return old - reached
+
+    def forget(self, commits: Collection[tuple[int, str]]) -> None:
+        """Delete commits, unless a branch or tag was put on one in the meantime."""
+        with self._transaction() as database:
+            query = (
+                "DELETE FROM commits WHERE repository = ?1 AND sha = ?2 AND NOT EXISTS "
+                "(SELECT 1 FROM refs WHERE refs.repository = ?1 AND refs.sha = ?2)"
+            )
+            database.executemany(query, sorted(commits))
 
 
 def _repository(row: tuple[int, Kind, str, int, str, str]) -> Repository:
@@ -248,13 +243,16 @@ def _resolve(database: sqlite3.Connection, repository: Repository, revision: str
     query = "SELECT sha FROM refs WHERE repository = ? AND name = ? ORDER BY type = 'tag'"
     named = database.execute(query, (repository.id, revision)).fetchone()
     wanted = named[0] if named else revision
-    columns = "SELECT sha, parent, title, message, date, files FROM commits WHERE repository = ?"
-    row = database.execute(f"{columns} AND sha = ?", (repository.id, wanted)).fetchone()
+    row = database.execute(f"{_COMMITS} AND sha = ?", (repository.id, wanted)).fetchone()
     if row is None and len(wanted) >= _SHORTEST_PREFIX and wanted.isalnum():
-        rows = database.execute(f"{columns} AND sha GLOB ? LIMIT 2", (repository.id, wanted + "*")).fetchall()
+        rows = database.execute(f"{_COMMITS} AND sha GLOB ? LIMIT 2", (repository.id, wanted + "*")).fetchall()
         row = rows[0] if len(rows) == 1 else None
     if row is None:
         raise revision_not_found(repository.name, revision)
+    return _commit(row)
+
+
+def _commit(row: tuple[str, str | None, str, str, str, str]) -> Commit:
     sha, parent, title, message, date, files = row
     return Commit(sha, parent, title, message, date, {path: Entry(*entry) for path, entry in json.loads(files).items()})
 
@@ -264,7 +262,7 @@ def _add_commit(
 ) -> str:
     listing = {path: (entry.oid, entry.size, entry.sha256, entry.large) for path, entry in sorted(files.items())}
     text = json.dumps(listing, ensure_ascii=False)
-    date = _now()
+    date = now()
     # The clock is part of the name, so that equal contents committed twice, here or on another Hub, are two commits and
     # a cache that is shared between Hubs cannot take one for the other.
     identity = json.dumps([number, parent, title, message, date, time.time_ns(), text])

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-import yaml
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from zoo.local_hub import names, protocol
 from zoo.local_hub.call import USER, Call, route
+from zoo.local_hub.front_matter import front_matter, metadata
 from zoo.local_hub.names import kind
+from zoo.local_hub.paging import paged
 from zoo.local_hub.refusal import Refused
 from zoo.local_hub.state import Entry, Repository
 
@@ -17,8 +18,6 @@ __all__ = ["REPOSITORY_ROUTES"]
 
 _LARGE_PATTERNS = ("*.safetensors", "*.gguf", "*.onnx", "*.parquet", "*.arrow", "*.bin", "*.zip", "*.tar", "*.gz")
 _GITATTRIBUTES = "".join(f"{pattern} filter=lfs diff=lfs merge=lfs -text\n" for pattern in _LARGE_PATTERNS)
-_MOST_LISTED = 1000
-_XET_ADVICE = "/no-xet-here/set-HF_HUB_DISABLE_XET=1-and-run-again"
 
 
 def _instance(call: Call) -> Response:
@@ -26,8 +25,8 @@ def _instance(call: Call) -> Response:
 
 
 def _whoami(call: Call) -> Response:
-    call.require_token()
-    token = {"displayName": "embedded", "role": "write"}
+    found = call.require_token()
+    token = {"displayName": found.name, "role": found.role}
     return JSONResponse(
         {
             "type": "user",
@@ -45,20 +44,16 @@ def _whoami(call: Call) -> Response:
 def _validate_card(call: Call) -> Response:
     """Whether the block between the `---` lines of a README is a YAML mapping."""
     errors = []
-    content = call.text("content", "").replace("\r\n", "\n")
-    if content.startswith("---\n"):
-        block = content[4:].partition("\n---")[0]
-        try:
-            if not isinstance(yaml.safe_load(block) or {}, dict):
-                errors.append("The card's metadata must be a mapping.")
-        except (yaml.YAMLError, RecursionError) as error:
-            errors.append(f"The card's metadata is no YAML: {error}")
+    try:
+        front_matter(call.text("content", ""))
+    except ValueError as error:
+        errors.append(f"The card's metadata {error}")
     body = {"errors": [{"message": message} for message in errors], "warnings": []}
     return JSONResponse(body, 400 if errors else 200)
 
 
 def _create(call: Call) -> Response:
-    call.require_token()
+    call.require_write()
     of_kind, name = call.named_in_body()
     url = protocol.repository_url(call.base, of_kind, name)
     private = call.text("visibility", "public") == "private" or bool(call.json.get("private"))
@@ -82,13 +77,13 @@ def _variables(call: Call) -> dict[str, object]:
 
 
 def _delete(call: Call) -> Response:
-    call.require_token()
+    call.require_write()
     call.hub.repositories.delete(*call.named_in_body())
     return JSONResponse({})
 
 
 def _move(call: Call) -> Response:
-    call.require_token()
+    call.require_write()
     owner, _, name = call.text("toRepo").partition("/")
     to = names.repository(owner, name)
     call.hub.repositories.move(kind(call.text("type", "model")), call.text("fromRepo"), to)
@@ -100,25 +95,47 @@ def _settings(call: Call) -> Response:
     private = call.json.get("private")
     if visibility := call.text("visibility", ""):
         private = visibility == "private"
-    changed = call.hub.repositories.change(found, None if private is None else bool(private))
-    return JSONResponse({"private": changed.private, "gated": False})
+    details = {}
+    if "gated" in call.json:
+        details["gated"] = call.json["gated"]
+        if details["gated"] not in ("auto", "manual", False):
+            raise Refused(400, f"'gated' must be 'auto', 'manual' or false, not {details['gated']!r}.")
+    changed = call.hub.repositories.change(found, None if private is None else bool(private), details)
+    return JSONResponse({"private": changed.private, "gated": changed.gated})
 
 
 def _list(call: Call) -> Response:
     author, search = call.query.get("author", ""), call.query.get("search", "").lower()
-    limit = call.query.get("limit", "")
-    shapes = []
-    for found in call.hub.repositories.all(call.kind):
-        hidden = found.private and not call.authenticated
-        if hidden or (author and found.name.partition("/")[0] != author) or search not in found.name.lower():
+    wanted = set(call.request.query_params.getlist("filter"))
+    gated = call.query.get("gated", "").lower()
+    found = []
+    for repository in call.hub.repositories.all(call.kind):
+        hidden = repository.private and not call.authenticated
+        if hidden or (author and repository.name.partition("/")[0] != author) or search not in repository.name.lower():
             continue
-        shapes.append(protocol.info_shape(found, call.hub.repositories.resolve(found, "main")))
-    return JSONResponse(shapes[: int(limit) if limit.isdigit() else _MOST_LISTED])
+        if gated in ("true", "false") and bool(repository.gated) != (gated == "true"):
+            continue
+        if not wanted or wanted <= _card_tags(call, repository):
+            found.append(repository)
+    return paged(call, found, lambda page: [_shape(call, repository) for repository in page])
+
+
+def _shape(call: Call, found: Repository, revision: str = "main") -> dict[str, object]:
+    commit = call.hub.repositories.resolve(found, revision)
+    return protocol.info_shape(found, commit, metadata(call.hub.blobs, commit))
+
+
+def _card_tags(call: Call, found: Repository) -> set[str]:
+    shape = _shape(call, found)
+    tags = shape["tags"]
+    assert isinstance(tags, list)
+    return {*tags, str(shape.get("pipeline_tag")), str(shape.get("library_name"))}
 
 
 def _info(call: Call) -> Response:
     found = call.repository()
-    return JSONResponse(protocol.info_shape(found, call.commit(found)))
+    commit = call.commit(found)
+    return JSONResponse(protocol.info_shape(found, commit, metadata(call.hub.blobs, commit)))
 
 
 def _references(call: Call) -> Response:
@@ -128,7 +145,8 @@ def _references(call: Call) -> Response:
 def _history(call: Call) -> Response:
     found = call.repository()
     commits = call.hub.repositories.history(found, call.part("revision"))
-    return JSONResponse(protocol.commits_shape(commits, USER))
+    here = f"/api/{found.kind}s/{found.name}/commits/{commits[0].sha}"
+    return paged(call, commits, lambda page: protocol.commits_shape(page, USER), here)
 
 
 def _add_branch(call: Call) -> Response:
@@ -156,18 +174,8 @@ def _squash(call: Call) -> Response:
 
 
 def _check_access(call: Call) -> Response:
-    call.repository()
+    call.require_access(call.repository())
     return JSONResponse({})
-
-
-def _redirect_xet(call: Call) -> Response:
-    """hf_xet shows no word of a refusal but its address, so the advice is put there."""
-    call.writable()
-    return RedirectResponse(call.base + _XET_ADVICE, 307)
-
-
-def _no_xet(call: Call) -> Response:
-    raise Refused(403, "The embedded Hub takes uploads over LFS, not Xet: set HF_HUB_DISABLE_XET=1 and run again.")
 
 
 def _space(found: Repository) -> Repository:
@@ -195,7 +203,7 @@ def _keyed(what: str) -> Callable[[Call], Response]:
     def handler(call: Call) -> Response:
         found = _space(call.repository() if call.request.method == "GET" else call.writable())
         if what == "secrets":
-            call.require_token()
+            call.require_write()
         kept = found.details.get(what) or {}
         values = dict(kept) if isinstance(kept, dict) else {}
         if call.request.method == "POST":
@@ -231,8 +239,6 @@ REPOSITORY_ROUTES: list[Route] = [
     route("DELETE", _REPOSITORY + "/tag/{reference}", _delete_reference("tag")),
     route("POST", _REPOSITORY + "/super-squash/{reference}", _squash),
     route("GET", _REPOSITORY + "/auth-check", _check_access),
-    route("GET", _REPOSITORY + "/xet-write-token/{revision}", _redirect_xet),
-    route("GET", _XET_ADVICE, _no_xet),
     route("GET", _REPOSITORY + "/runtime", _runtime),
     route("POST", _REPOSITORY + "/hardware", _hardware),
     route("POST", _REPOSITORY + "/restart", _touch_runtime),

@@ -14,20 +14,30 @@ from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from zoo.errors import HubError
 from zoo.hub import Endpoint
-from zoo.local_hub.app import LOOPBACK_NAMES, PART_BYTES, application, open_hub
+from zoo.local_hub.app import LOOPBACK_NAMES, PAGE_ITEMS, PART_BYTES, application, open_hub
+from zoo.local_hub.tokens import new_secret
 
 __all__ = ["client_environment", "live", "running", "serve", "token_of"]
 
 _ASK_SECONDS = 2.0
 _START_SECONDS = 20.0
 _STOP_SECONDS = 5.0
+_HEADER_BYTES = 32 << 10
+
+Wrap = Callable[[ASGIApp], ASGIApp]
 
 
 def _silent(line: str) -> None:
     """The log of whoever does not watch."""
+
+
+def _as_it_is(app: ASGIApp) -> ASGIApp:
+    """Nothing around the application."""
+    return app
 
 
 @contextmanager
@@ -50,7 +60,7 @@ def token_of(root: Path) -> str:
     part = root / f"token.{secrets.token_hex(8)}.part"
     if not file.exists():
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
-            stream.write("hf_" + secrets.token_hex(17))
+            stream.write(new_secret())
         with suppress(FileExistsError):  # another process was faster, its token stands
             os.link(part, file)
         part.unlink()
@@ -71,15 +81,16 @@ def serve(
     host: str = "127.0.0.1",
     log: Callable[[str], None] = _silent,
     part_bytes: int = PART_BYTES,
+    wrap: Wrap = _as_it_is,
 ) -> None:
     """Serve a root until interrupted; `running` in other processes finds it in `<root>/server.json`.
 
     `log` is told when it listens, and the lines that other programs need in their shell. Port 0 takes a free one. Files
-    above `part_bytes` are uploaded in parts.
+    above `part_bytes` are uploaded in parts. `wrap` puts something around the application, such as `faults.Faults`.
 
     Raises HubError when the port is taken or the folder cannot be used.
     """
-    server, listening, instance = _prepare(root, port, host, part_bytes)
+    server, listening, instance = _prepare(root, port, host, part_bytes, PAGE_ITEMS, wrap)
     endpoint = _endpoint(listening, token_of(root))
     note = root / "server.json"
     _write_note(note, {"pid": os.getpid(), "url": endpoint.url, "instance": instance})
@@ -96,8 +107,17 @@ def serve(
 
 
 @contextmanager
-def running(root: Path, log: Callable[[str], None] = _silent) -> Iterator[Endpoint]:
+def running(
+    root: Path,
+    log: Callable[[str], None] = _silent,
+    *,
+    part_bytes: int = PART_BYTES,
+    page_items: int = PAGE_ITEMS,
+    wrap: Wrap | None = None,
+) -> Iterator[Endpoint]:
     """An endpoint for the root: of a `serve` that runs on it, else of a server in a thread, stopped at the end.
+
+    With `wrap`, what it puts around the application matters: the server is always one of this block's own.
 
     A thread's server is not recorded for others to find: they would lose it when this block ends. Any number of
     servers may work on one root at the same time, so they start their own.
@@ -105,11 +125,11 @@ def running(root: Path, log: Callable[[str], None] = _silent) -> Iterator[Endpoi
     >>> with running(Path("hub")) as endpoint:  # doctest: +SKIP
     ...     print(endpoint.url)
     """
-    if found := live(root):
+    if wrap is None and (found := live(root)):
         log(f"Hub on {found.url}, found running")
         yield found
         return
-    server, listening, _ = _prepare(root, 0, "127.0.0.1")
+    server, listening, _ = _prepare(root, 0, "127.0.0.1", part_bytes, page_items, wrap or _as_it_is)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="embedded-hub", daemon=True)
     thread.start()
     try:
@@ -138,17 +158,19 @@ def live(root: Path) -> Endpoint | None:
 
 
 def _prepare(
-    root: Path, port: int, host: str, part_bytes: int = PART_BYTES
+    root: Path, port: int, host: str, part_bytes: int, page_items: int, wrap: Wrap
 ) -> tuple[uvicorn.Server, socket.socket, str]:
     """A server, the socket that it will listen on, and the name of its instance."""
     try:
-        hub = open_hub(root, token_of(root), part_bytes)
+        hub = open_hub(root, token_of(root), part_bytes, page_items)
     except OSError as error:
         raise HubError(f"{root}: cannot be a Hub's folder: {error.strerror or error}. Choose another.") from error
     listening = _bind(host, port)
     names = LOOPBACK_NAMES if host in LOOPBACK_NAMES else ("*",)
     config = uvicorn.Config(
-        application(hub, names),
+        wrap(application(hub, names)),
+        http="h11",  # the one whose bound on the headers is ours to set
+        h11_max_incomplete_event_size=_HEADER_BYTES,
         log_config=None,
         access_log=False,
         lifespan="off",

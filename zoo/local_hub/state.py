@@ -32,7 +32,12 @@ class Repository:
     private: bool
     created: str
     details: Mapping[str, object] = field(default_factory=dict)
-    """What a Space has besides: `sdk`, `hardware`, `variables`, `secrets` (names only)."""
+    """`gated`, and what a Space has besides: `sdk`, `hardware`, `variables`, `secrets` (names only)."""
+
+    @property
+    def gated(self) -> str | bool:
+        """`auto` or `manual` when only callers with a token may read its files, else False."""
+        return str(self.details["gated"]) if self.details.get("gated") else False
 
 
 @dataclass(frozen=True)
