@@ -268,6 +268,9 @@ class Recipe(_Model):
     """One sentence: what it makes."""
     license: str
     """SPDX identifier of what is published."""
+    license_reason: str | None = Field(None, min_length=12)
+    """Why `license` holds although the licences of what the model is made of are unknown, contradict each other or ask
+    for another one. The card quotes it."""
     seed: int = 0
     """Of every stage that does not set its own."""
     hardware: Hardware | None = None

@@ -62,10 +62,15 @@ class Outside:
         """The small files of a model, without its weights; None when no Hub could be asked."""
         if ref in self.unreachable or (ref, "model") not in self.pins:
             return None
-        read = self._reader(ref)
+        read = self._reader(ref, "model")
         tokenizer = json.loads(read("tokenizer_config.json") or b"{}")
         template = "chat_template" in tokenizer or read("chat_template.jinja") is not None
         return BaseModel(config=json.loads(read("config.json") or b"{}"), has_chat_template=template)
+
+    def card(self, ref: HubRef, kind: Kind) -> str | None:
+        """The README.md of a repository that `identify` has found; None when it has none."""
+        found = self._reader(ref, kind)("README.md")
+        return found.decode("utf-8", errors="replace") if found is not None else None
 
     @contextmanager
     def fetcher(self) -> Iterator[Callable[[StageInput], Path]]:
@@ -93,11 +98,11 @@ class Outside:
     def _embedded_commit(self, ref: HubRef, kind: Kind) -> str | None:
         return commit_of(self.hub_root, kind, ref.repo, ref.revision)
 
-    def _reader(self, ref: HubRef) -> Callable[[str], bytes | None]:
-        commit = self.pins[ref, "model"]
-        if self._embedded_commit(ref, "model") == commit:
-            return lambda path: file_of(self.hub_root, "model", ref.repo, commit, path)
-        pinned = Pinned(ref.repo, "model", commit, hub.public_endpoint())
+    def _reader(self, ref: HubRef, kind: Kind) -> Callable[[str], bytes | None]:
+        commit = self.pins[ref, kind]
+        if self._embedded_commit(ref, kind) == commit:
+            return lambda path: file_of(self.hub_root, kind, ref.repo, commit, path)
+        pinned = Pinned(ref.repo, kind, commit, hub.public_endpoint())
         present = hub.files(pinned)
         return lambda path: hub.fetch_file(pinned, path).read_bytes() if path in present else None
 
@@ -113,7 +118,7 @@ class Outside:
 def published_texts(loaded: LoadedRecipe) -> str:
     """A digest of what a publication takes over as written: the recipe's files, overrides and the card templates."""
     templates = {file.name: file.read_text("utf-8") for file in sorted(shipped.folder("cards").glob("*.jinja"))}
-    head = loaded.recipe.model_dump(mode="json", include={"name", "version", "summary", "license"})
+    head = loaded.recipe.model_dump(mode="json", include={"name", "version", "summary", "license", "license_reason"})
     return fingerprint.of_data([head, dict(loaded.texts), list(loaded.overrides), loaded.tiny, templates])
 
 

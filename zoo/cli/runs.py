@@ -13,11 +13,13 @@ from rich.console import Console
 
 from zoo import hub, machine, preflight
 from zoo.cache import Cache, Finished, default_root
+from zoo.cli import licensing
 from zoo.cli.display import LiveWatch, plan_table, results_table, second_text
 from zoo.cli.library import find, overrides, tiny
 from zoo.cli.outside import Outside, published_texts
-from zoo.errors import CacheError, HubError, RecipeError, did_you_mean
+from zoo.errors import CacheError, HubError, Problem, RecipeError, did_you_mean
 from zoo.hub import Endpoint
+from zoo.licences import Licence
 from zoo.plan import PlannedStage, lock, selected
 from zoo.plan import plan as make_plan
 from zoo.publish import push as push_folder
@@ -53,7 +55,7 @@ def plan(recipe: str, overrides: tuple[str, ...], tiny: bool, offline: bool, as_
     for name, need in needed.items():
         if problem := preflight.memory_problem(loaded.recipe.hardware, name, need):
             console.print(f"[yellow]{problem}[/]")
-    if wrong := preflight.problems(loaded, stages, outside.base_model):
+    if wrong := preflight.problems(loaded, stages, outside.base_model) + _licences(loaded, outside, stages)[1]:
         raise RecipeError(wrong)
 
 
@@ -95,9 +97,9 @@ def run(
     with outside.cache.lock(loaded.name):
         stages = make_plan(loaded.recipe, outside.identify, published_texts(loaded))
         names = selected(stages, first=first, last=last, only=only)
-        _before(console, loaded, outside, stages, names)
+        licences = _before(console, loaded, outside, stages, names)
         target = _target(push, yes, outside, loaded, names)
-        finished = _carry_out(console, loaded, outside, stages, names, force, device)
+        finished = _carry_out(console, loaded, outside, stages, names, force, device, licences)
         published = _publish(console, loaded, outside, finished, names, target)
     console.print(results_table({name: done for name, done in finished.items() if name in names}))
     console.print(f"done in {second_text(time.perf_counter() - started)}")
@@ -182,17 +184,28 @@ def _check_names(loaded: LoadedRecipe, names: Iterable[str]) -> None:
 
 def _before(
     console: Console, loaded: LoadedRecipe, outside: Outside, stages: list[PlannedStage], names: list[str]
-) -> None:
-    """Everything that can be known before anything runs."""
+) -> dict[str, Licence]:
+    """Everything that can be known before anything runs; the licence of each publication is one such thing."""
     if outside.unreachable:
         raise HubError("\n".join(dict.fromkeys(outside.unreachable.values())))
     needed = preflight.needs(stages, outside.base_model)
     _print_plan(console, loaded, outside, [_row(stage, outside.cache, needed.get(stage.name)) for stage in stages])
-    if wrong := preflight.problems(loaded, stages, outside.base_model):
+    licences, refused = _licences(loaded, outside, stages, names)
+    if wrong := preflight.problems(loaded, stages, outside.base_model) + refused:
         raise RecipeError(wrong)
     to_do = [stage for stage in stages if stage.name in names and _state(stage, outside.cache) in ("to do", "goes on")]
     preflight.check_extras(to_do)
     preflight.check_disk(to_do, needed, outside.home)
+    return licences
+
+
+def _licences(
+    loaded: LoadedRecipe, outside: Outside, stages: list[PlannedStage], names: list[str] | None = None
+) -> tuple[dict[str, Licence], list[Problem]]:
+    """Of each publication; nothing is said of them while a Hub cannot be asked."""
+    if outside.unreachable:
+        return {}, []
+    return licensing.licences(loaded, stages, outside.card, [stage.name for stage in stages] if names is None else names)
 
 
 def _target(
@@ -223,9 +236,17 @@ def _carry_out(
     names: list[str],
     force: tuple[str, ...],
     device: str,
+    licences: Mapping[str, Licence],
 ) -> dict[str, Finished]:
     watch = LiveWatch(console)
-    resolved = lock(loaded.recipe, stages, machine.versions(), tiny=loaded.tiny, overrides=loaded.overrides)
+    resolved = lock(
+        loaded.recipe,
+        stages,
+        machine.versions(),
+        tiny=loaded.tiny,
+        overrides=loaded.overrides,
+        licences=licensing.as_data(licences),
+    )
     files = {**loaded.texts, "recipe.lock.yaml": yaml.safe_dump(resolved, sort_keys=False)}
     with outside.fetcher() as fetch:
         runner = Runner(outside.cache, fetch, watch, machine.device(device), loaded.tiny, files)
