@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, Strict, WithJsonSchema
 
 from zoo.refs import Ref, parse
 
@@ -235,6 +235,15 @@ class PublishSpec(StageSpec):
     verify: ScoresRef | None = None
     scores: dict[str, ScoresRef] = Field(default_factory=dict)
     """Label -> the evaluation that the card shows under it, in this order."""
+    latency: ScoresRef | None = None
+    """What each exported file costs to run, for the card's table."""
+    file_scores: dict[str, ScoresRef] = Field(default_factory=dict)
+    """Type of an exported file, such as q8_0 -> the evaluation that acted with that very file."""
+    adapter: Annotated[bool, Strict()] | ModelRef = False
+    """A training stage whose LoRA adapter goes to `owner/name-adapter`; `true` stands for that of `model`. It must have
+    begun from a model of a Hub, or nobody could use it."""
+    datasets: tuple[RowsRef, ...] = ()
+    """Data stages whose rows go to the dataset `owner/name-data`, a configuration each."""
     private: bool = True
     """Only the owner sees it; the public Hub's listing stays as it was."""
 
@@ -295,6 +304,8 @@ def references(spec: BaseModel) -> Iterator[tuple[str, Ref, Accepts]]:
             yield name, value, accepts
         elif accepts and isinstance(value, dict):
             yield from ((f"{name}.{label}", ref, accepts) for label, ref in value.items())
+        elif accepts and isinstance(value, tuple):
+            yield from ((f"{name}.{index}", ref, accepts) for index, ref in enumerate(value))
     if isinstance(spec, MergeSpec):
         yield from _merge_references(spec.mergekit, "mergekit")
 

@@ -11,7 +11,7 @@ from zoo.errors import Problem
 from zoo.licences import Licence, Refused, Role, Source, identifiers, licence_for
 from zoo.plan import PlannedStage
 from zoo.recipe import LoadedRecipe
-from zoo.refs import HubRef
+from zoo.refs import HubRef, StageRef
 from zoo.schema import PublishSpec, Recipe
 
 __all__ = ["as_data", "licences", "sources"]
@@ -44,7 +44,7 @@ def licences(
 
 def sources(stages: Sequence[PlannedStage], publication: PlannedStage, card_of: CardOf) -> Iterator[Source]:
     """Everything of a Hub that a publication is made of, each once, with what its card says of its licence."""
-    names = [*_made_of(stages, publication), publication.name]
+    names = _made_of(stages, publication) | {publication.name}
     seen = set()
     for stage in stages:
         for place, item in stage.inputs.items() if stage.name in names else ():
@@ -64,13 +64,12 @@ def _licence(recipe: Recipe, made_of: list[Source]) -> Licence:
     return licence_for(made_of, recipe.license, recipe.license_reason)
 
 
-def _made_of(stages: Sequence[PlannedStage], publication: PlannedStage) -> list[str]:
+def _made_of(stages: Sequence[PlannedStage], publication: PlannedStage) -> set[str]:
     """The stages that reach what is published; an evaluation of the base model is no reason to bear its licence."""
-    model = publication.inputs["model"].ref
-    if isinstance(model, HubRef):
-        return []
-    name = getattr(model, "name", None)
-    return [*plan.lineage(list(stages), name), name] if name else []
+    carried = ("model", "adapter", "datasets")
+    refs = [item.ref for place, item in publication.inputs.items() if place.partition(".")[0] in carried]
+    names = {ref.name for ref in refs if isinstance(ref, StageRef)}
+    return names.union(*(plan.lineage(list(stages), name) for name in names))
 
 
 def _role(stage: PlannedStage, place: str) -> Role:

@@ -205,7 +205,9 @@ def _licences(
     """Of each publication; nothing is said of them while a Hub cannot be asked."""
     if outside.unreachable:
         return {}, []
-    return licensing.licences(loaded, stages, outside.card, [stage.name for stage in stages] if names is None else names)
+    return licensing.licences(
+        loaded, stages, outside.card, [stage.name for stage in stages] if names is None else names
+    )
 
 
 def _target(

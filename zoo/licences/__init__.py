@@ -1,8 +1,8 @@
 """What licence a model may bear, given what it was made of: most restrictive wins, every obligation is listed. Pure.
 
-Bases, merge parents, teachers and datasets count alike: what is made of them carries their terms. Whether the licence of
-a dataset or a teacher reaches a model trained on it is disputed; here it does, since a publication is refused more
-easily than it is taken back. This is a careful reading of licences by programmers and no legal advice.
+Bases, merge parents, teachers and datasets count alike: what is made of them carries their terms. Whether the licence
+of a dataset or a teacher reaches a model trained on it is disputed; here it does, since a publication is refused
+more easily than it is taken back. This is a careful reading of licences by programmers and no legal advice.
 
 Rules. (1) A source without a licence, or with one that is not in `TERMS`, is unknown: refused. (2) What forbids
 derivatives is refused. (3) Some licences must be passed on as they are (`binds`): copyleft, and the agreements of
