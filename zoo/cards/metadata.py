@@ -9,6 +9,7 @@ from zoo.licences import known
 from zoo.records import StageRecord
 
 __all__ = [
+    "NAMED_RELATIONS",
     "adapter_metadata",
     "dataset_metadata",
     "eval_results_yaml",
@@ -17,6 +18,9 @@ __all__ = [
     "model_metadata",
     "space_metadata",
 ]
+
+NAMED_RELATIONS = ("adapter", "finetune", "merge", "quantized")
+"""What `base_model_relation` may be (https://huggingface.co/docs/hub/model-cards#specifying-a-base-model)."""
 
 _UNLISTED = re.compile(r"^licenseref-", re.IGNORECASE)
 

@@ -66,7 +66,7 @@ def draw_success(scores: Mapping[str, StageRecord], model: str) -> bytes:
     axes.invert_yaxis()
     axes.set_xlim(0, 128)
     axes.set_xticks(range(0, 101, 20))
-    axes.set_xlabel("success, % of episodes (bar: 95 % interval)")
+    axes.set_xlabel("success, % of episodes (line: 95 % interval)")
     return _png(figure)
 
 

@@ -11,17 +11,18 @@ import click
 import yaml
 from rich.console import Console
 
-from zoo import hub, machine, preflight
+from zoo import hub, index, machine, preflight
 from zoo.cache import Cache, Finished, default_root
 from zoo.cli import licensing
 from zoo.cli.display import LiveWatch, plan_table, results_table, second_text
 from zoo.cli.library import find, overrides, tiny
 from zoo.cli.outside import Outside, published_texts
-from zoo.errors import CacheError, HubError, Problem, RecipeError, did_you_mean
+from zoo.errors import CacheError, HubError, Problem, RecipeError, ZooError, did_you_mean
 from zoo.hub import Endpoint
 from zoo.licences import Licence
 from zoo.plan import PlannedStage, lock, selected
 from zoo.plan import plan as make_plan
+from zoo.publish import Published, enter
 from zoo.publish import push as push_folder
 from zoo.recipe import LoadedRecipe, load
 from zoo.refs import StageRef
@@ -70,6 +71,7 @@ def plan(recipe: str, overrides: tuple[str, ...], tiny: bool, offline: bool, as_
 @click.option(
     "--push/--no-push", default=None, help="Publish to the public Hub / publish nowhere. Default: embedded Hub."
 )
+@click.option("--overwrite", is_flag=True, help="Write over a card that somebody edited on the Hub.")
 @click.option("--yes", is_flag=True, help="Do not ask before publishing to the public Hub.")
 @click.option("--device", default="auto", help="cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.")
 @_offline
@@ -83,6 +85,7 @@ def run(
     only: str | None,
     force: tuple[str, ...],
     push: bool | None,
+    overwrite: bool,
     yes: bool,
     device: str,
     offline: bool,
@@ -100,7 +103,7 @@ def run(
         licences = _before(console, loaded, outside, stages, names)
         target = _target(push, yes, outside, loaded, names)
         finished = _carry_out(console, loaded, outside, stages, names, force, device, licences)
-        published = _publish(console, loaded, outside, finished, names, target)
+        published = _publish(console, loaded, outside, finished, names, target, overwrite)
     console.print(results_table({name: done for name, done in finished.items() if name in names}))
     console.print(f"done in {second_text(time.perf_counter() - started)}")
     if as_json:
@@ -265,6 +268,7 @@ def _publish(
     finished: Mapping[str, Finished],
     names: list[str],
     target: Endpoint | Literal["embedded"] | None,
+    overwrite: bool,
 ) -> list[dict[str, str]]:
     published: list[dict[str, str]] = []
     for name, done in finished.items():
@@ -273,10 +277,23 @@ def _publish(
             continue
         with outside.embedded() if target == "embedded" else nullcontext(target) as endpoint:
             message = f"{loaded.name} version {loaded.recipe.version}"
-            for repo in push_folder(done.folder, spec.repo, endpoint, private=spec.private, message=message):
+            repositories = push_folder(
+                done.folder, spec.repo, endpoint, private=spec.private, message=message, overwrite=overwrite
+            )
+            for repo in repositories:
                 console.print(f"[green]→[/] {repo.kind} {repo.repo}@{repo.commit[:10]}", highlight=False)
                 published.append(asdict(repo))
+            _enter(console, done, repositories, endpoint)
     return published
+
+
+def _enter(console: Console, done: Finished, repositories: list[Published], endpoint: Endpoint) -> None:
+    """Into the Hub's index of the zoo. A publication stands without it, so a refusal is said and fails nothing."""
+    try:
+        entry = enter(done.folder, repositories, endpoint)
+        console.print(f"[green]→[/] entered as {entry.name} into {index.REPOSITORY}", highlight=False)
+    except ZooError as error:
+        console.print(f"[yellow]not entered into {index.REPOSITORY}: {error}[/]", highlight=False)
 
 
 def _json_result(
