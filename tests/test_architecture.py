@@ -14,7 +14,7 @@ FLOORS = {
     2: ["recipe", "plan", "cache", "hub", "cards", "rewards", "environments", "checkpoint", "image_processor", "prompt", "index"],
     3: ["data", "serving", "agent", "trainers.loading", "trainers.session", "trainers.preflight"],
     4: ["trainers", "merge", "evaluate", "exports", "verify", "publish", "tiny"],
-    5: ["worker", "runner", "preflight"],
+    5: ["worker", "runner", "preflight", "checkpoints_on_hub"],
     6: ["cli", "local_hub"],
 }
 # Within a floor, who may see whom: a check reads a typed recipe's options, a recipe is checked when it is read, and so on.
@@ -22,6 +22,7 @@ NEIGHBOURS = {
     "errors": set(), "registry": set(),
     "schema": {"refs"}, "check": {"schema", "options", "source"}, "estimate": {"schema"}, "json_schema": {"schema"},
     "preflight": {"plan"}, "runner": {"worker"}, "cli": {"local_hub"},
+    "checkpoints_on_hub": {"runner"},
 }  # fmt: skip
 
 

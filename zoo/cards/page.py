@@ -1,7 +1,7 @@
 """A card as one HTML file, as near to how the Hub shows it as a file without scripts can be.
 
-Pictures that lie beside the card are carried in the file; nothing else is loaded, and nothing in a card can run: the page
-forbids it to the browser. Not covered: drawing mermaid, whose source is shown instead.
+Pictures that lie beside the card are carried in the file; nothing else is loaded, and nothing in a card can run: the
+page forbids it to the browser. Not covered: drawing mermaid, whose source is shown instead.
 """
 
 import base64
@@ -40,7 +40,8 @@ def page(card: str, folder: Path, title: str) -> str:
     body = _PICTURE.sub(lambda found: f'<img src="{_carried(folder, found["path"])}"', body)
     head = f"<details class=metadata><summary>metadata</summary><pre>{html.escape(match['yaml'])}</pre></details>"
     return (
-        f'<!doctype html><html lang=en><meta charset=utf-8><meta http-equiv=Content-Security-Policy content="{_POLICY}">'
+        "<!doctype html><html lang=en><meta charset=utf-8>"
+        f'<meta http-equiv=Content-Security-Policy content="{_POLICY}">'
         f"<title>{html.escape(title)}</title><style>{_STYLE}</style><body>{head if match else ''}{body}</body></html>\n"
     )
 

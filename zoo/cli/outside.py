@@ -6,13 +6,14 @@ folder directly; nothing is served for that.
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 from zoo import fingerprint, hub, shipped
 from zoo.cache import Cache
+from zoo.checkpoints_on_hub import Place
 from zoo.errors import HubError
 from zoo.hub import Endpoint, Kind, Pinned
 from zoo.local_hub import running
@@ -20,7 +21,7 @@ from zoo.local_hub.reading import commit_of, file_of
 from zoo.plan import StageInput
 from zoo.preflight import BaseModel
 from zoo.recipe import LoadedRecipe
-from zoo.refs import HubRef, PathRef
+from zoo.refs import HubRef, PathRef, parse
 from zoo.schema import Accepts
 
 __all__ = ["Outside", "published_texts"]
@@ -94,6 +95,26 @@ class Outside:
         """The embedded Hub, served while the block runs, by whoever serves it already or by this process."""
         with running(self.hub_root) as endpoint:
             yield endpoint
+
+    @contextmanager
+    def keeping_place(self, reference: str | None, embedded: bool) -> Iterator[Place | None]:
+        """Where a run is kept: `owner/name@branch` on the public Hub, or on the embedded one; nowhere for None.
+
+        Raises HubError for what is no repository.
+        """
+        if reference is None:
+            yield None
+            return
+        try:
+            ref = parse(reference)
+        except ValueError as error:
+            raise HubError(f"--checkpoints-to: {error}") from error
+        if not isinstance(ref, HubRef):
+            raise HubError(
+                f"--checkpoints-to {reference}: this is no repository; write owner/name or owner/name@branch"
+            )
+        with self.embedded() if embedded else nullcontext(hub.public_endpoint()) as endpoint:
+            yield Place(endpoint, ref.repo, ref.revision)
 
     def _embedded_commit(self, ref: HubRef, kind: Kind) -> str | None:
         return commit_of(self.hub_root, kind, ref.repo, ref.revision)

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from typing import Any, Literal
 
@@ -11,8 +11,9 @@ import click
 import yaml
 from rich.console import Console
 
-from zoo import hub, index, machine, preflight
+from zoo import checkpoints_on_hub, hub, index, machine, preflight
 from zoo.cache import Cache, Finished, default_root
+from zoo.checkpoints_on_hub import Place, keeping
 from zoo.cli import licensing
 from zoo.cli.display import LiveWatch, plan_table, results_table, second_text
 from zoo.cli.library import find, overrides, tiny
@@ -26,7 +27,7 @@ from zoo.publish import Published, enter
 from zoo.publish import push as push_folder
 from zoo.recipe import LoadedRecipe, load
 from zoo.refs import StageRef
-from zoo.runner import Runner
+from zoo.runner import Runner, Watch
 from zoo.schema import PublishSpec
 
 __all__ = ["plan", "run", "status"]
@@ -73,6 +74,12 @@ def plan(recipe: str, overrides: tuple[str, ...], tiny: bool, offline: bool, as_
 )
 @click.option("--overwrite", is_flag=True, help="Write over a card that somebody edited on the Hub.")
 @click.option("--yes", is_flag=True, help="Do not ask before publishing to the public Hub.")
+@click.option(
+    "--checkpoints-to",
+    "kept_at",
+    metavar="OWNER/NAME[@BRANCH]",
+    help="Keep finished stages and checkpoints on the Hub.",
+)
 @click.option("--device", default="auto", help="cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.")
 @_offline
 @_as_json
@@ -87,6 +94,7 @@ def run(
     push: bool | None,
     overwrite: bool,
     yes: bool,
+    kept_at: str | None,
     device: str,
     offline: bool,
     as_json: bool,
@@ -97,12 +105,15 @@ def run(
     _check_names(loaded, [name for name in (first, last, only, *force) if name])
     outside = Outside(default_root(), offline or tiny)
     console = Console(stderr=as_json)
-    with outside.cache.lock(loaded.name):
+    with outside.cache.lock(loaded.name), outside.keeping_place(kept_at, offline) as kept:
         stages = make_plan(loaded.recipe, outside.identify, published_texts(loaded))
         names = selected(stages, first=first, last=last, only=only)
         licences = _before(console, loaded, outside, stages, names)
         target = _target(push, yes, outside, loaded, names)
-        finished = _carry_out(console, loaded, outside, stages, names, force, device, licences)
+        if kept:
+            checkpoints_on_hub.check(kept, loaded)
+            checkpoints_on_hub.restore(kept, outside.cache, stages, lambda line: console.print(line, highlight=False))
+        finished = _carry_out(console, loaded, outside, stages, names, force, device, licences, kept)
         published = _publish(console, loaded, outside, finished, names, target, overwrite)
     console.print(results_table({name: done for name, done in finished.items() if name in names}))
     console.print(f"done in {second_text(time.perf_counter() - started)}")
@@ -242,6 +253,7 @@ def _carry_out(
     force: tuple[str, ...],
     device: str,
     licences: Mapping[str, Licence],
+    kept: Place | None,
 ) -> dict[str, Finished]:
     watch = LiveWatch(console)
     resolved = lock(
@@ -253,12 +265,20 @@ def _carry_out(
         licences=licensing.as_data(licences),
     )
     files = {**loaded.texts, "recipe.lock.yaml": yaml.safe_dump(resolved, sort_keys=False)}
-    with outside.fetcher() as fetch:
-        runner = Runner(outside.cache, fetch, watch, machine.device(device), loaded.tiny, files)
+    with outside.fetcher() as fetch, _watching(console, watch, loaded, outside.cache, kept) as watching:
+        runner = Runner(outside.cache, fetch, watching, machine.device(device), loaded.tiny, files)
         try:
             return runner.run(stages, names, force)
         finally:
             watch.close()
+
+
+def _watching(
+    console: Console, watch: Watch, loaded: LoadedRecipe, cache: Cache, kept: Place | None
+) -> AbstractContextManager[Watch]:
+    if kept is None:
+        return nullcontext(watch)
+    return keeping(kept, loaded, cache, watch, lambda line: console.print(f"[yellow]{line}[/]", highlight=False))
 
 
 def _publish(
