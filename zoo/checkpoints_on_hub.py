@@ -4,8 +4,8 @@
     stages/<key>/...              a finished stage, its record included
     running/<key>/...             the last whole checkpoint of a stage that is not finished
 
-It is a dataset repository, private when new: a checkpoint holds what `torch.save` wrote, which is not fetched from model
-repositories. transformers reads it with `weights_only=True`, which runs no code; resume from repositories of your own
+It is a dataset repository, private when new: a checkpoint holds what `torch.save` wrote, which is not fetched from
+model repositories. transformers reads it with `weights_only=True`, which runs no code; resume from repositories of your own
 all the same. Each commit is whole, so whoever resumes finds this checkpoint or the one before. Uploads go on beside the
 training; one that fails is said, and tried again with the next. Not covered: giving the space of old checkpoints back.
 """
@@ -62,7 +62,7 @@ class Call:
 def check(place: Place, loaded: LoadedRecipe) -> None:
     """Whether a run may be kept there; asked before anything is trained.
 
-    Raises HubError for a token without the right, and for a repository that holds something else or another recipe's run.
+    Raises HubError for a token without the right, and for a repository that holds something else.
     """
     hub.check_rights(place.endpoint, place.repo)
     pinned = _pinned(place)

@@ -42,7 +42,7 @@ def _licence(head: dict[str, Any]) -> list[str]:
 
 def _names(head: dict[str, Any]) -> list[str]:
     from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
+    from huggingface_hub.utils._validators import validate_repo_id
 
     found = []
     for field in ("base_model", "datasets", "models"):

@@ -35,15 +35,19 @@ def page(card: str, folder: Path, title: str) -> str:
 
     match = _HEAD.match(card)
     text = card[match.end() :] if match else card
+    head = _folded(match["yaml"]) if match else ""
     body = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).render(text)
     body = _ALERT.sub(lambda found: f"<blockquote><p><strong>{found['kind'].title()}</strong><br>", body)
     body = _PICTURE.sub(lambda found: f'<img src="{_carried(folder, found["path"])}"', body)
-    head = f"<details class=metadata><summary>metadata</summary><pre>{html.escape(match['yaml'])}</pre></details>"
     return (
         "<!doctype html><html lang=en><meta charset=utf-8>"
         f'<meta http-equiv=Content-Security-Policy content="{_POLICY}">'
-        f"<title>{html.escape(title)}</title><style>{_STYLE}</style><body>{head if match else ''}{body}</body></html>\n"
+        f"<title>{html.escape(title)}</title><style>{_STYLE}</style><body>{head}{body}</body></html>\n"
     )
+
+
+def _folded(metadata: str) -> str:
+    return f"<details class=metadata><summary>metadata</summary><pre>{html.escape(metadata)}</pre></details>"
 
 
 def _carried(folder: Path, path: str) -> str:

@@ -38,10 +38,12 @@ def card(
     """  # fmt: skip
     cards = _cards(source, part, overrides, tiny, offline)
     rows = []
+    wrong = []
     for name, file in cards.items():
         text = file.read_text("utf-8")
         found = checking.problems(text, FOLDERS[name][1] if name in FOLDERS else "model")
         html = _page(name, file) if as_page or as_json else None
+        wrong += [f"{file}: {problem}" for problem in found]
         rows.append({"part": name, "file": str(file), "page": str(html) if html else None, "problems": found})
         if not (as_page or as_json):
             Console().print(Markdown(text.partition("\n---\n")[2]))
@@ -50,7 +52,7 @@ def card(
             click.launch(html.as_uri())
     if as_json:
         click.echo(json.dumps(rows))
-    if wrong := [f"{row['file']}: {problem}" for row in rows for problem in row["problems"]]:
+    if wrong:
         raise ZooError("a Hub would not take this card as it is:\n  " + "\n  ".join(wrong))
 
 
