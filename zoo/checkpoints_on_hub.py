@@ -5,9 +5,10 @@
     running/<key>/...             the last whole checkpoint of a stage that is not finished
 
 It is a dataset repository, private when new: a checkpoint holds what `torch.save` wrote, which is not fetched from
-model repositories. transformers reads it with `weights_only=True`, which runs no code; resume from repositories of your own
-all the same. Each commit is whole, so whoever resumes finds this checkpoint or the one before. Uploads go on beside the
-training; one that fails is said, and tried again with the next. Not covered: giving the space of old checkpoints back.
+model repositories. transformers reads it with `weights_only=True`, which runs no code; resume from repositories of
+your own all the same. Each commit is whole, so whoever resumes finds this checkpoint or the one before. Uploads go on
+beside the training; one that fails is said, and tried again with the next checkpoint. Not covered: giving back the
+space of old checkpoints.
 """
 
 import json
