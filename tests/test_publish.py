@@ -1,4 +1,5 @@
 import hashlib
+import inspect
 import json
 import os
 import re
@@ -435,3 +436,54 @@ def test_a_push_is_entered_into_the_hubs_index_and_a_later_one_takes_its_place(
         second = publish.enter(publication, push(publication, endpoint), endpoint)
         assert publish.on_hub(endpoint) == (second,)
         assert second.commit != first.commit
+
+
+transport = pytest.mark.skipif(
+    not {"branch", "tag", "overwrite"} <= set(inspect.signature(hub.upload).parameters),
+    reason="zoo.hub.upload cannot write to branches and tags yet",
+)
+
+
+@transport
+def test_a_version_has_a_tag_that_stays_what_it_is(publication: Path, tmp_path: Path) -> None:
+    def tagged(**more: bool) -> list[publish.Published]:
+        return publish.push(
+            publication, "zoo/pocket-135m", endpoint, private=False, message="version 1", tag="v1", **more
+        )
+
+    with running(tmp_path / "hub") as endpoint:
+        [first, *_] = tagged()
+        assert hub.pin(HubRef("zoo/pocket-135m", "v1"), "model", [endpoint]).commit == first.commit
+        assert tagged()[0].commit == first.commit
+        (publication / "model" / "plots").mkdir(exist_ok=True)
+        (publication / "model" / "recipe.yaml").write_text("name: another\n")
+        with pytest.raises(HubError, match="overwrite"):
+            tagged()
+        assert hub.pin(HubRef("zoo/pocket-135m", "v1"), "model", [endpoint]).commit == first.commit
+        [moved, *_] = tagged(overwrite=True)
+        assert hub.pin(HubRef("zoo/pocket-135m", "v1"), "model", [endpoint]).commit == moved.commit != first.commit
+
+
+@transport
+def test_a_checkpoint_on_the_way_has_a_branch_of_its_own(context: StageContext, tmp_path: Path) -> None:
+    spec = SPEC.model_copy(update={"branches": {"after-sft": StageRef("sft")}})
+    sft = {"branches.after-sft": context.inputs["model"]}
+    publish.run(spec, replace(context, inputs={**context.inputs, **sft}))
+    with running(tmp_path / "hub") as endpoint:
+        push(context.out, endpoint)
+        there = hub.files(hub.pin(HubRef("zoo/pocket-135m", "after-sft"), "model", [endpoint]))
+        assert {"model.safetensors", "config.json", "README.md"} <= set(there)
+        assert "recipe.yaml" not in there
+        assert "recipe.yaml" in hub.files(hub.pin(HubRef("zoo/pocket-135m"), "model", [endpoint]))
+
+
+@transport
+def test_a_collection_ties_the_repositories_together(publication: Path, tmp_path: Path) -> None:
+    with running(tmp_path / "hub") as endpoint:
+        publish.push(
+            publication, "zoo/pocket-135m", endpoint, private=False, message="version 1", collection="Pocket 135M"
+        )
+        api = HfApi(endpoint.url, token=endpoint.token)
+        [found] = list(api.list_collections(owner="zoo"))
+        items = {(item.item_id, item.item_type) for item in api.get_collection(found.slug).items}
+        assert items == {("zoo/pocket-135m", "model"), ("zoo/pocket-135m-GGUF", "model")}

@@ -244,6 +244,13 @@ class PublishSpec(StageSpec):
     begun from a model of a Hub, or nobody could use it."""
     datasets: tuple[RowsRef, ...] = ()
     """Data stages whose rows go to the dataset `owner/name-data`, a configuration each."""
+    branches: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")], ModelRef] = Field(default_factory=dict)
+    """Branch of `owner/name` -> an intermediate checkpoint that it holds, whole."""
+    tag: bool = False
+    """Whether the commit is tagged `v<version of the recipe>`. A tag that is there is not moved without --overwrite: a
+    recipe that makes something else now needs another version."""
+    collection: str | None = Field(None, min_length=1, max_length=60)
+    """The title of a collection of the owner's that ties the repositories of this publication together."""
     private: bool = True
     """Only the owner sees it; the public Hub's listing stays as it was."""
 

@@ -298,7 +298,14 @@ def _publish(
         with outside.embedded() if target == "embedded" else nullcontext(target) as endpoint:
             message = f"{loaded.name} version {loaded.recipe.version}"
             repositories = push_folder(
-                done.folder, spec.repo, endpoint, private=spec.private, message=message, overwrite=overwrite
+                done.folder,
+                spec.repo,
+                endpoint,
+                private=spec.private,
+                message=message,
+                overwrite=overwrite,
+                tag=f"v{loaded.recipe.version}" if spec.tag else "",
+                collection=spec.collection or "",
             )
             for repo in repositories:
                 console.print(f"[green]→[/] {repo.kind} {repo.repo}@{repo.commit[:10]}", highlight=False)

@@ -21,7 +21,7 @@ from zoo.publish import entry, facts, machine_paths
 from zoo.records import Metric, StageContext, StageRecord, StageResult
 from zoo.schema import PublishSpec
 
-__all__ = ["CARD_DIGEST", "FOLDERS", "RECORDS_FOLDER", "run"]
+__all__ = ["BRANCHES", "CARD_DIGEST", "FOLDERS", "RECORDS_FOLDER", "run"]
 
 # A folder of the publication -> what follows `owner/name` in its repository's name, and the repository's type.
 FOLDERS: dict[str, tuple[str, Literal["model", "dataset"]]] = {
@@ -31,6 +31,7 @@ FOLDERS: dict[str, tuple[str, Literal["model", "dataset"]]] = {
     "data": ("-data", "dataset"),
 }
 RECORDS_FOLDER = "records"
+BRANCHES = "branches"
 CARD_DIGEST = f"{RECORDS_FOLDER}/card.sha256"
 _FILES_PLOT = "plots/files.png"
 
@@ -74,6 +75,8 @@ def run(spec: PublishSpec, ctx: StageContext) -> StageResult:
     texts = {"model": model_card(data)}
     told = entry.text(data, sum(file.stat().st_size for file in (ctx.out / "model").glob("*.safetensors")))
     _add(ctx.out / "model", {**dict(ctx.recipe_files), **eval_results(data), **plots, entry.NAME: told})
+    for branch in spec.branches:
+        _lay_out_branch(ctx.inputs[f"branches.{branch}"], branch, spec, ctx.out / BRANCHES / branch)
     if spec.export:
         texts["GGUF"] = gguf_card(data)
         _lay_out_exports(ctx, names, ctx.out / "model" / "config.json", ctx.out / "GGUF")
@@ -105,6 +108,14 @@ def _lay_out_checkpoint(source: Path, target: Path) -> None:
         # Copied, since the next line edits them and a link would reach into the stage that made them.
         shutil.copyfile(file, target / file.name)
     checkpoint.dual_version(target)
+
+
+def _lay_out_branch(source: Path, branch: str, spec: PublishSpec, target: Path) -> None:
+    """A checkpoint on the way; its card leads to the one that tells how it was measured."""
+    _lay_out_checkpoint(source, target)
+    ref = spec.branches[branch]
+    text = f"The checkpoint of {ref} on the way to `{spec.repo}`; see the card on its main branch.\n"
+    _add(target, {"README.md": f"---\nlibrary_name: transformers\n---\n\n# {branch}\n\n{text}"})
 
 
 def _matching(folder: Path, patterns: Iterable[str]) -> list[Path]:

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from zoo import fingerprint, hub
+from zoo import fingerprint, hub, registry
 from zoo.errors import HubError
 from zoo.hub import Endpoint, Kind, Pinned
-from zoo.publish.layout import CARD_DIGEST, FOLDERS, RECORDS_FOLDER
+from zoo.publish.layout import BRANCHES, CARD_DIGEST, FOLDERS, RECORDS_FOLDER
 from zoo.refs import HubRef
 
 __all__ = ["Published", "push"]
@@ -23,16 +24,25 @@ class Published:
 
 
 def push(
-    folder: Path, repo: str, endpoint: Endpoint, *, private: bool, message: str, overwrite: bool = False
+    folder: Path,
+    repo: str,
+    endpoint: Endpoint,
+    *,
+    private: bool,
+    message: str,
+    overwrite: bool = False,
+    tag: str = "",
+    collection: str = "",
 ) -> list[Published]:
     """Bring a finished publication to a Hub, each repository in one commit; what is there already is not sent again.
 
     The checkpoint goes first, since the exports name it as what they were made of. Files of an earlier publication that
     this one lacks are removed: a stale `model.safetensors` would be loaded in place of new shards. That holds only for
-    repositories that hold records of a run; in any other, nothing is touched.
+    repositories that hold records of a run; in any other, nothing is touched. `tag` names the commits; `collection` is
+    the title of one that ties the repositories together.
 
     Raises HubError for a Hub that refuses or does not answer, for a repository that holds something else, and, unless
-    `overwrite`, for one whose card somebody edited since our last push.
+    `overwrite`, for one whose card somebody edited since our last push, or whose `tag` stands for other files.
     """
     there = {place: facts for place, facts in FOLDERS.items() if (folder / place).is_dir()}
     # All are asked before the first is written, so that a refusal leaves no half publication.
@@ -45,9 +55,27 @@ def push(
     published = []
     for place, (suffix, kind) in there.items():
         name = repo + suffix
-        commit = hub.upload(endpoint, name, kind, folder / place, message, private, delete_others=earlier[place])
+        named = _naming(name, kind, endpoint, tag, overwrite)
+        commit = hub.upload(endpoint, name, kind, folder / place, message, private, earlier[place], **named)
         published.append(Published(name, kind, _address(endpoint, kind, name), commit))
+    for branch in sorted((folder / BRANCHES).glob("*")):
+        at: dict[str, Any] = {"branch": branch.name}
+        hub.upload(endpoint, repo, "model", branch, message, private, True, **at)
+    if collection:
+        tied = [(done.repo, done.kind) for done in published]
+        registry.load("zoo.hub:create_collection")(endpoint, collection, tied, private)
     return published
+
+
+def _naming(repo: str, kind: Kind, endpoint: Endpoint, tag: str, overwrite: bool) -> dict[str, Any]:
+    """How an upload puts a tag: a new one may stand for whatever is sent, one that is there for what it has."""
+    if not tag:
+        return {}
+    try:
+        hub.pin(HubRef(repo, tag), kind, [endpoint])
+    except HubError:
+        return {"tag": tag}
+    return {"tag": tag, "overwrite": overwrite}
 
 
 def _address(endpoint: Endpoint, kind: Kind, name: str) -> str:
