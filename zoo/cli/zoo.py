@@ -9,6 +9,7 @@ from zoo import index
 from zoo.cache import default_root
 from zoo.cli.display import byte_text, metric_text
 from zoo.cli.outside import Outside
+from zoo.errors import ZooError
 from zoo.index import Entry
 
 __all__ = ["entries", "named", "zoo"]
@@ -57,9 +58,14 @@ def named(name: str, offline: bool) -> tuple[str, str] | None:
     model, separator, _ = name.partition(":")
     if "/" in model and not separator:
         return None
-    if model.startswith((".", "/", "~", "stage")):
+    if model.startswith((".", "/", "~", "stage")) or name.endswith(".gguf"):
         return None
-    return index.chosen(entries(offline), name)
+    try:  # what is known here needs no network
+        return index.chosen(entries(offline=True), name)
+    except ZooError:
+        if offline:
+            raise
+    return index.chosen(entries(offline=False), name)
 
 
 def _merged(earlier: tuple[Entry, ...], later: tuple[Entry, ...]) -> tuple[Entry, ...]:
