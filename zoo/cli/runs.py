@@ -23,7 +23,7 @@ from zoo.hub import Endpoint
 from zoo.licences import Licence
 from zoo.plan import PlannedStage, lock, selected
 from zoo.plan import plan as make_plan
-from zoo.publish import Published, enter
+from zoo.publish import Published, enter, repositories
 from zoo.publish import push as push_folder
 from zoo.recipe import LoadedRecipe, load
 from zoo.refs import StageRef
@@ -228,17 +228,15 @@ def _target(
     push: bool | None, yes: bool, outside: Outside, loaded: LoadedRecipe, names: list[str]
 ) -> Endpoint | Literal["embedded"] | None:
     """Where the run publishes to. The public Hub's rights are checked, and the user asked, before any training."""
-    repos = [
-        spec.repo for name, spec in loaded.recipe.stages.items() if name in names and isinstance(spec, PublishSpec)
-    ]
-    if push is None or not repos:
-        return "embedded" if repos else None
+    specs = [spec for name, spec in loaded.recipe.stages.items() if name in names and isinstance(spec, PublishSpec)]
+    if push is None or not specs:
+        return "embedded" if specs else None
     if not push:
         return None
     endpoint = hub.public_endpoint()
-    for repo in repos:
-        hub.check_rights(endpoint, repo)
-        where = f"{endpoint.url}/{repo} and {repo}-GGUF"
+    for spec in specs:
+        hub.check_rights(endpoint, spec.repo)
+        where = f"{', '.join(repositories(spec))} ({'private' if spec.private else 'public'}) on {endpoint.url}"
         if not yes and not click.confirm(f"Publish to {where} when every gate has passed?", err=True):
             raise click.exceptions.Abort
     return endpoint
@@ -297,7 +295,7 @@ def _publish(
             continue
         with outside.embedded() if target == "embedded" else nullcontext(target) as endpoint:
             message = f"{loaded.name} version {loaded.recipe.version}"
-            repositories = push_folder(
+            pushed = push_folder(
                 done.folder,
                 spec.repo,
                 endpoint,
@@ -307,17 +305,17 @@ def _publish(
                 tag=f"v{loaded.recipe.version}" if spec.tag else "",
                 collection=spec.collection or "",
             )
-            for repo in repositories:
+            for repo in pushed:
                 console.print(f"[green]→[/] {repo.kind} {repo.repo}@{repo.commit[:10]}", highlight=False)
                 published.append(asdict(repo))
-            _enter(console, done, repositories, endpoint)
+            _enter(console, done, pushed, endpoint)
     return published
 
 
-def _enter(console: Console, done: Finished, repositories: list[Published], endpoint: Endpoint) -> None:
+def _enter(console: Console, done: Finished, pushed: list[Published], endpoint: Endpoint) -> None:
     """Into the Hub's index of the zoo. A publication stands without it, so a refusal is said and fails nothing."""
     try:
-        entry = enter(done.folder, repositories, endpoint)
+        entry = enter(done.folder, pushed, endpoint)
         console.print(f"[green]→[/] entered as {entry.name} into {index.REPOSITORY}", highlight=False)
     except ZooError as error:
         console.print(f"[yellow]not entered into {index.REPOSITORY}: {error}[/]", highlight=False)

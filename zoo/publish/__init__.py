@@ -4,8 +4,8 @@ Covered: whole checkpoints in safetensors, GGUF files, adapters, the rows of dat
 recipe with its lock, the records of every stage, the index of the zoo. Not covered: Spaces, ONNX files.
 """
 
-from zoo.publish.layout import FOLDERS, run
+from zoo.publish.layout import FOLDERS, repositories, run
 from zoo.publish.listing import enter, on_hub
 from zoo.publish.pushing import Published, push
 
-__all__ = ["FOLDERS", "Published", "enter", "on_hub", "push", "run"]
+__all__ = ["FOLDERS", "Published", "enter", "on_hub", "push", "repositories", "run"]

@@ -21,7 +21,7 @@ from zoo.publish import entry, facts, machine_paths
 from zoo.records import Metric, StageContext, StageRecord, StageResult
 from zoo.schema import PublishSpec
 
-__all__ = ["BRANCHES", "CARD_DIGEST", "FOLDERS", "RECORDS_FOLDER", "run"]
+__all__ = ["BRANCHES", "CARD_DIGEST", "FOLDERS", "RECORDS_FOLDER", "repositories", "run"]
 
 # A folder of the publication -> what follows `owner/name` in its repository's name, and the repository's type.
 FOLDERS: dict[str, tuple[str, Literal["model", "dataset"]]] = {
@@ -58,6 +58,16 @@ _DESCRIPTIONS = (
 
 _SIZE = re.compile(r"^\d+(?:\.\d+)?[kmbt]$", re.IGNORECASE)
 _VERSION = re.compile(r"^v\d")
+
+
+def repositories(spec: PublishSpec) -> list[str]:
+    """The repositories that a publication goes to.
+
+    >>> repositories(PublishSpec(repo="me/small", model="stage:sft", export="stage:gguf"))
+    ['me/small', 'me/small-GGUF']
+    """
+    wanted = {"model": True, "GGUF": spec.export, "adapter": spec.adapter, "data": spec.datasets}
+    return [spec.repo + suffix for folder, (suffix, _) in FOLDERS.items() if wanted[folder]]
 
 
 def run(spec: PublishSpec, ctx: StageContext) -> StageResult:
