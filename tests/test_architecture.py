@@ -10,11 +10,11 @@ import zoo
 PACKAGE = Path(zoo.__file__).parent
 FLOORS = {
     0: "errors fingerprint records refs registry machine shipped",
-    1: "schema actions metrics source options estimate check json_schema formats",
-    2: "recipe plan cache hub cards rewards environments checkpoint image_processor prompt",
+    1: "schema actions metrics source options estimate check json_schema formats licences",
+    2: "recipe plan cache hub cards rewards environments checkpoint image_processor prompt index",
     3: "data serving agent trainers.loading trainers.session trainers.preflight",
     4: "trainers merge evaluate exports verify publish tiny",
-    5: "worker runner preflight",
+    5: "worker runner preflight checkpoints_on_hub",
     6: "cli local_hub",
 }
 # Within a floor, who may see whom: a check reads a typed recipe's options, and so on.
@@ -22,6 +22,7 @@ NEIGHBOURS = {
     "errors": set(), "registry": set(),
     "schema": {"refs"}, "check": {"schema", "options", "source"}, "estimate": {"schema"}, "json_schema": {"schema"},
     "preflight": {"plan"}, "runner": {"worker"}, "cli": {"local_hub"},
+    "checkpoints_on_hub": {"runner"},
 }  # fmt: skip
 
 

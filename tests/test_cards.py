@@ -13,7 +13,7 @@ from zoo.cards.results import comparisons
 from zoo.metrics import rate
 from zoo.records import Metric
 
-HEADINGS = ["What it does", "Use", "Results", "Files", "How it was made", "Limits and safety", "Licence"]
+HEADINGS = ["What it does", "Use", "Results", "Files", "How it was made", "Limits and safety", "Licence", "Citation"]
 
 
 def row(card: str, first_cell: str) -> list[str]:
@@ -259,7 +259,7 @@ def test_tables_are_aligned_in_their_source() -> None:
         for start, line in enumerate(lines)
         if line.startswith("| :")
     ]
-    assert len(tables_found) == 6
+    assert len(tables_found) == 7
     for line, after in pairwise(lines):
         if line.startswith("|") and after.startswith("|"):
             assert len(line) == len(after)

@@ -1,3 +1,5 @@
+import hashlib
+import inspect
 import json
 import os
 import re
@@ -10,14 +12,14 @@ from pathlib import Path
 import example_records as example
 import pytest
 import yaml
-from huggingface_hub import HfApi, ModelCard
+from huggingface_hub import DatasetCard, HfApi, ModelCard, parse_eval_result_entries
 
 from zoo import hub, publish
 from zoo.errors import HubError, ModelError, RecipeError
 from zoo.hub import Endpoint
 from zoo.local_hub import client_environment, running
 from zoo.records import StageContext
-from zoo.refs import HubRef
+from zoo.refs import HubRef, StageRef
 from zoo.schema import PublishSpec
 
 LOCK = {
@@ -300,3 +302,188 @@ def test_the_lines_on_the_card_run_against_the_hub_that_it_is_on(publication: Pa
         )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "assistant"
+
+
+def test_a_card_that_somebody_edited_on_the_hub_is_not_written_over(publication: Path, tmp_path: Path) -> None:
+    with running(tmp_path / "hub") as endpoint:
+        push(publication, endpoint)
+        edit = tmp_path / "edit"
+        edit.mkdir()
+        (edit / "README.md").write_text(
+            (publication / "GGUF" / "README.md").read_text() + "\nBy hand: mind the step.\n"
+        )
+        hub.upload(endpoint, "zoo/pocket-135m-GGUF", "model", edit, "by hand", private=False)
+        weights = publication / "model" / "model.safetensors"
+        weights.rename(weights.with_name("model-00001-of-00001.safetensors"))
+        with pytest.raises(HubError, match=r"pocket-135m-GGUF: its README\.md was edited since the last push"):
+            push(publication, endpoint)
+        untouched = hub.files(hub.pin(HubRef("zoo/pocket-135m"), "model", [endpoint]))
+        assert "model.safetensors" in untouched
+        publish.push(publication, "zoo/pocket-135m", endpoint, private=False, message="again", overwrite=True)
+        pinned = hub.pin(HubRef("zoo/pocket-135m-GGUF"), "model", [endpoint])
+        assert "By hand" not in hub.fetch_file(pinned, "README.md").read_text()
+
+
+def test_a_later_card_of_ours_is_no_edit(publication: Path, tmp_path: Path) -> None:
+    with running(tmp_path / "hub") as endpoint:
+        push(publication, endpoint)
+        card = publication / "model" / "README.md"
+        card.write_text(card.read_text() + "\nA later version says more.\n")
+        digest = hashlib.sha256(card.read_bytes()).hexdigest()
+        (publication / "model" / "records" / "card.sha256").write_text(f"{digest}  README.md\n")
+        push(publication, endpoint)
+        pinned = hub.pin(HubRef("zoo/pocket-135m"), "model", [endpoint])
+        assert "A later version says more." in hub.fetch_file(pinned, "README.md").read_text()
+
+
+def with_adapter_and_rows(context: StageContext) -> tuple[PublishSpec, StageContext]:
+    """The same publication with the adapter of its SFT stage and the rows of its demonstrations."""
+    sft = context.out.parent / "sft"
+    shutil.copytree(context.inputs["model"], sft)
+    (sft / "adapter").mkdir()
+    (sft / "adapter" / "adapter_model.safetensors").write_bytes(b"an adapter")
+    (sft / "adapter" / "adapter_config.json").write_text('{"base_model_name_or_path": "here", "r": 4}')
+    demos = context.out.parent / "demos"
+    demos.mkdir()
+    (demos / "rows.jsonl").write_text('{"prompt": [], "completion": [], "template": "clock.add_alarm"}\n')
+    spec = SPEC.model_copy(update={"adapter": StageRef("sft"), "datasets": (StageRef("demos"),)})
+    return spec, replace(context, inputs={**context.inputs, "adapter": sft, "datasets.0": demos})
+
+
+def test_an_adapter_names_its_base_as_the_hub_knows_it(context: StageContext) -> None:
+    spec, context = with_adapter_and_rows(context)
+    publish.run(spec, context)
+    folder = context.out / "adapter"
+    assert {"README.md", "adapter_config.json", "adapter_model.safetensors", "records/card.sha256"} <= names(folder)
+    config = json.loads((folder / "adapter_config.json").read_text())
+    assert (config["base_model_name_or_path"], config["revision"]) == tuple(example.BASE.split("@"))
+    card = ModelCard.load(folder / "README.md")
+    assert (card.data.base_model, card.data.base_model_relation) == (example.BASE.split("@")[0], "adapter")
+    assert card.data.library_name == "peft"
+    assert "61.0 %" in card.text
+
+
+def test_an_adapter_on_a_model_that_is_not_published_is_refused(context: StageContext) -> None:
+    spec, context = with_adapter_and_rows(context)
+    (context.inputs["model"] / "adapter").mkdir()
+    (context.inputs["model"] / "adapter" / "adapter_model.safetensors").write_bytes(b"an adapter")
+    with pytest.raises(ModelError, match="belongs on stage merged, which is not published"):
+        publish.run(spec.model_copy(update={"adapter": True}), context)
+
+
+def test_a_stage_without_an_adapter_says_so(context: StageContext) -> None:
+    with pytest.raises(ModelError, match=r"stage grpo \(grpo\) left no adapter"):
+        publish.run(SPEC.model_copy(update={"adapter": True}), context)
+
+
+def test_rows_are_a_dataset_that_the_library_loads(context: StageContext, tmp_path: Path) -> None:
+    import datasets
+
+    spec, context = with_adapter_and_rows(context)
+    publish.run(spec, context)
+    card = DatasetCard.load(context.out / "data" / "README.md")
+    assert card.data.configs[0]["config_name"] == "demos"
+    assert "`template` (text)" in card.text
+    with running(tmp_path / "hub") as endpoint:
+        published = push(context.out, endpoint)
+        assert [(done.repo, done.kind) for done in published] == [
+            ("zoo/pocket-135m", "model"),
+            ("zoo/pocket-135m-GGUF", "model"),
+            ("zoo/pocket-135m-adapter", "model"),
+            ("zoo/pocket-135m-data", "dataset"),
+        ]
+        pinned = hub.pin(HubRef("zoo/pocket-135m-data"), "dataset", [endpoint])
+        folder = hub.fetch(pinned, tmp_path / "rows")
+    loaded = datasets.load_dataset(str(folder), "demos", split="train", cache_dir=str(tmp_path / "cache"))
+    assert loaded[0]["template"] == "clock.add_alarm"
+
+
+def test_pictures_and_results_go_with_the_card_that_shows_them(context: StageContext) -> None:
+    publish.run(SPEC, context)
+    card = (context.out / "model" / "README.md").read_text()
+    shown = set(re.findall(r"!\[[^]]+\]\((plots/[\w.]+)\)", card))
+    assert shown == {name for name in names(context.out / "model") if name.startswith("plots/")} != set()
+    for name in shown:
+        assert (context.out / "model" / name).read_bytes().startswith(b"\x89PNG")
+    [entry] = parse_eval_result_entries(yaml.safe_load((context.out / "model/.eval_results/phone.yaml").read_text()))
+    assert (entry.dataset_id, entry.task_id, entry.value) == ("edgezoo/phone", "held-out-parameters", 0.34)
+    assert "n=100" in entry.notes
+
+
+def test_the_computed_licence_and_its_obligations_are_on_every_card(context: StageContext) -> None:
+    source = {"source": example.BASE, "role": "base", "licences": ["gemma"]}
+    licence = {"license": "LicenseRef-gemma", "reason": "", "obligations": ["say so"], "sources": [source]}
+    lock = {**LOCK, "licences": {"publish": licence}}
+    files = {**context.recipe_files, "recipe.lock.yaml": yaml.safe_dump(lock)}
+    publish.run(SPEC, replace(context, recipe_files=files))
+    for folder in ("model", "GGUF"):
+        card = ModelCard.load(context.out / folder / "README.md")
+        assert card.data.license == "gemma"
+        assert "- say so" in card.text
+        assert f"- base `{example.BASE}`: gemma" in card.text
+
+
+def test_a_push_is_entered_into_the_hubs_index_and_a_later_one_takes_its_place(
+    publication: Path, tmp_path: Path
+) -> None:
+    with running(tmp_path / "hub") as endpoint:
+        assert publish.on_hub(endpoint) == ()
+        first = publish.enter(publication, push(publication, endpoint), endpoint)
+        assert publish.on_hub(endpoint) == (first,)
+        assert first.recommended == "Pocket-135M-Q8_0.gguf"
+        weights = publication / "model" / "model.safetensors"
+        weights.rename(weights.with_name("model-00001-of-00001.safetensors"))
+        second = publish.enter(publication, push(publication, endpoint), endpoint)
+        assert publish.on_hub(endpoint) == (second,)
+        assert second.commit != first.commit
+
+
+transport = pytest.mark.skipif(
+    not {"branch", "tag", "overwrite"} <= set(inspect.signature(hub.upload).parameters),
+    reason="zoo.hub.upload cannot write to branches and tags yet",
+)
+
+
+@transport
+def test_a_version_has_a_tag_that_stays_what_it_is(publication: Path, tmp_path: Path) -> None:
+    def tagged(**more: bool) -> list[publish.Published]:
+        return publish.push(
+            publication, "zoo/pocket-135m", endpoint, private=False, message="version 1", tag="v1", **more
+        )
+
+    with running(tmp_path / "hub") as endpoint:
+        [first, *_] = tagged()
+        assert hub.pin(HubRef("zoo/pocket-135m", "v1"), "model", [endpoint]).commit == first.commit
+        assert tagged()[0].commit == first.commit
+        (publication / "model" / "plots").mkdir(exist_ok=True)
+        (publication / "model" / "recipe.yaml").write_text("name: another\n")
+        with pytest.raises(HubError, match="overwrite"):
+            tagged()
+        assert hub.pin(HubRef("zoo/pocket-135m", "v1"), "model", [endpoint]).commit == first.commit
+        [moved, *_] = tagged(overwrite=True)
+        assert hub.pin(HubRef("zoo/pocket-135m", "v1"), "model", [endpoint]).commit == moved.commit != first.commit
+
+
+@transport
+def test_a_checkpoint_on_the_way_has_a_branch_of_its_own(context: StageContext, tmp_path: Path) -> None:
+    spec = SPEC.model_copy(update={"branches": {"after-sft": StageRef("sft")}})
+    sft = {"branches.after-sft": context.inputs["model"]}
+    publish.run(spec, replace(context, inputs={**context.inputs, **sft}))
+    with running(tmp_path / "hub") as endpoint:
+        push(context.out, endpoint)
+        there = hub.files(hub.pin(HubRef("zoo/pocket-135m", "after-sft"), "model", [endpoint]))
+        assert {"model.safetensors", "config.json", "README.md"} <= set(there)
+        assert "recipe.yaml" not in there
+        assert "recipe.yaml" in hub.files(hub.pin(HubRef("zoo/pocket-135m"), "model", [endpoint]))
+
+
+@transport
+def test_a_collection_ties_the_repositories_together(publication: Path, tmp_path: Path) -> None:
+    with running(tmp_path / "hub") as endpoint:
+        publish.push(
+            publication, "zoo/pocket-135m", endpoint, private=False, message="version 1", collection="Pocket 135M"
+        )
+        api = HfApi(endpoint.url, token=endpoint.token)
+        [found] = list(api.list_collections(owner="zoo"))
+        items = {(item.item_id, item.item_type) for item in api.get_collection(found.slug).items}
+        assert items == {("zoo/pocket-135m", "model"), ("zoo/pocket-135m-GGUF", "model")}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from zoo import options, registry
 from zoo.errors import Problem, did_you_mean
 from zoo.refs import HubRef, PathRef, StageRef
-from zoo.schema import Accepts, GRPOSpec, MergeSpec, Recipe, SFTSpec, StageSpec, VerifySpec, references
+from zoo.schema import Accepts, GRPOSpec, MergeSpec, PublishSpec, Recipe, SFTSpec, StageSpec, VerifySpec, references
 from zoo.source import Place
 
 __all__ = ["order", "problems", "upstream"]
@@ -20,7 +20,7 @@ def problems(recipe: Recipe, where: Where, *, tiny: bool = False) -> list[Proble
     for name, spec in recipe.stages.items():
         found += _references(recipe, name, spec, where, tiny)
         found += _options(name, spec, where)
-    return found or list(_circles(recipe, where)) or list(_gates(recipe, where))
+    return found or list(_circles(recipe, where)) or [*_gates(recipe, where), *_adapters(recipe, where)]
 
 
 def order(stages: Mapping[str, StageSpec]) -> list[str]:
@@ -125,6 +125,21 @@ def _gates(recipe: Recipe, where: Where) -> Iterator[Problem]:
                 f"{spec.export} writes no {unknown}",
                 did_you_mean(unknown, types),
             )
+
+
+def _adapters(recipe: Recipe, where: Where) -> Iterator[Problem]:
+    """An adapter is of use to whoever can get the model that it belongs on."""
+    for name, spec in recipe.stages.items():
+        if not isinstance(spec, PublishSpec) or spec.adapter is False:
+            continue
+        ref = spec.model if spec.adapter is True else spec.adapter
+        spot = where(("stages", name, "adapter"))
+        trained = recipe.stages.get(ref.name) if isinstance(ref, StageRef) else None
+        if not isinstance(trained, SFTSpec | GRPOSpec) or trained.lora is None:
+            yield Problem(spot, f"{ref} trains no adapter", "name a training stage with `lora:`, such as stage:sft")
+        elif isinstance(trained.model, StageRef) and recipe.stages[trained.model.name].kind != "tiny":
+            what = f"the adapter of {ref} belongs on {trained.model}, which is not published by itself"
+            yield Problem(spot, what, "name a training stage that began from a model of a Hub")
 
 
 def _words(dotted: str) -> tuple[str | int, ...]:

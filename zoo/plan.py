@@ -107,13 +107,18 @@ def lock(
     *,
     tiny: bool,
     overrides: Sequence[str] = (),
+    licences: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The recipe resolved: every commit, key and setting that a later run needs to make the same again."""
+    """The recipe resolved: every commit, key and setting that a later run needs to make the same again.
+
+    `licences`: for each stage that publishes, what it may be published under and why.
+    """
     return {
         "name": recipe.name,
         "version": recipe.version,
         "summary": recipe.summary,
         "license": recipe.license,
+        "licences": dict(licences or {}),
         "seed": recipe.seed,
         "tiny": tiny,
         "overrides": list(overrides),

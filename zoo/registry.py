@@ -46,7 +46,14 @@ STAGES: dict[str, StageEntry] = {
     "gguf": StageEntry("zoo.schema:GGUFSpec", "zoo.exports.gguf:run", 1, "files", "export", _LLAMA),
     "verify": StageEntry("zoo.schema:VerifySpec", "zoo.verify:run", 1, "scores", "export", _LLAMA),
     "publish": StageEntry(
-        "zoo.schema:PublishSpec", "zoo.publish:run", 1, "publication", isolated=False, reads_recipe=True
+        "zoo.schema:PublishSpec",
+        "zoo.publish:run",
+        2,
+        "publication",
+        "cards",
+        ("matplotlib",),
+        isolated=False,
+        reads_recipe=True,
     ),
 }
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, Strict, WithJsonSchema
 
 from zoo.refs import Ref, parse
 
@@ -240,6 +240,22 @@ class PublishSpec(StageSpec):
     verify: ScoresRef | None = None
     scores: dict[str, ScoresRef] = Field(default_factory=dict)
     """Label -> the evaluation that the card shows under it, in this order."""
+    latency: ScoresRef | None = None
+    """What each exported file costs to run, for the card's table."""
+    file_scores: dict[str, ScoresRef] = Field(default_factory=dict)
+    """Type of an exported file, such as q8_0 -> the evaluation that acted with that very file."""
+    adapter: Annotated[bool, Strict()] | ModelRef = False
+    """A training stage whose LoRA adapter goes to `owner/name-adapter`; `true` stands for that of `model`. It must have
+    begun from a model of a Hub, or nobody could use it."""
+    datasets: tuple[RowsRef, ...] = ()
+    """Data stages whose rows go to the dataset `owner/name-data`, a configuration each."""
+    branches: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")], ModelRef] = Field(default_factory=dict)
+    """Branch of `owner/name` -> an intermediate checkpoint that it holds, whole."""
+    tag: bool = False
+    """Whether the commit is tagged `v<version of the recipe>`. A tag that is there is not moved without --overwrite: a
+    recipe that makes something else now needs another version."""
+    collection: str | None = Field(None, min_length=1, max_length=60)
+    """The title of a collection of the owner's that ties the repositories of this publication together."""
     private: bool = True
     """Only the owner sees it; the public Hub's listing stays as it was."""
 
@@ -273,6 +289,9 @@ class Recipe(_Model):
     """One sentence: what it makes."""
     license: str
     """SPDX identifier of what is published."""
+    license_reason: str | None = Field(None, min_length=12)
+    """Why `license` holds although the licences of what the model is made of are unknown, contradict each other or ask
+    for another one. The card quotes it."""
     seed: int = 0
     """Of every stage that does not set its own."""
     hardware: Hardware | None = None
@@ -297,6 +316,8 @@ def references(spec: BaseModel) -> Iterator[tuple[str, Ref, Accepts]]:
             yield name, value, accepts
         elif accepts and isinstance(value, dict):
             yield from ((f"{name}.{label}", ref, accepts) for label, ref in value.items())
+        elif accepts and isinstance(value, tuple):
+            yield from ((f"{name}.{index}", ref, accepts) for index, ref in enumerate(value))
     if isinstance(spec, MergeSpec):
         yield from _merge_references(spec.mergekit, "mergekit")
 

@@ -5,21 +5,37 @@ from collections.abc import Mapping
 from typing import Any
 
 from zoo.cards.lineage import ancestors, datasets, models
+from zoo.licences import known
 from zoo.records import StageRecord
 
-__all__ = ["gguf_metadata", "license_fields", "model_metadata"]
+__all__ = [
+    "NAMED_RELATIONS",
+    "adapter_metadata",
+    "dataset_metadata",
+    "eval_results_yaml",
+    "gguf_metadata",
+    "license_fields",
+    "model_metadata",
+    "space_metadata",
+]
+
+NAMED_RELATIONS = ("adapter", "finetune", "merge", "quantized")
+"""What `base_model_relation` may be (https://huggingface.co/docs/hub/model-cards#specifying-a-base-model)."""
 
 _UNLISTED = re.compile(r"^licenseref-", re.IGNORECASE)
 
 
 def license_fields(identifier: str) -> dict[str, str]:
-    """An SPDX identifier in the Hub's spelling: lower case, and `other` with a name for what SPDX does not list.
+    """An SPDX identifier in the Hub's spelling: its own identifier where it has one, else `other` with a name.
 
     >>> license_fields("Apache-2.0")
     {'license': 'apache-2.0'}
     >>> license_fields("LicenseRef-qwen-research")
     {'license': 'other', 'license_name': 'qwen-research'}
     """
+    terms = known(identifier)
+    if terms and terms.listed:
+        return {"license": terms.hub}
     if _UNLISTED.match(identifier):
         return {"license": "other", "license_name": _UNLISTED.sub("", identifier).lower()}
     return {"license": identifier.lower()}
@@ -46,6 +62,7 @@ def model_metadata(
         "library_name": "transformers",
         "pipeline_tag": pipeline_tag,
         "base_model": base or None,
+        "language": _LANGUAGE,
         "datasets": list(datasets(lineage, model)) or None,
         "tags": ["edgezoo", "agent", "phone", *sorted({record.kind for record in made_of.values()} & _METHODS)],
         "model_name": name,
@@ -68,12 +85,107 @@ def gguf_metadata(*, license: str, repo: str) -> str:
             "pipeline_tag": "text-generation",
             "base_model": repo,
             "base_model_relation": "quantized",
+            "language": _LANGUAGE,
             "tags": ["edgezoo", "agent", "phone", "llama.cpp"],
         }
     )
 
 
+def adapter_metadata(*, license: str, base: str, kind: str) -> str:
+    """The metadata of an adapter's repository; `base` is what it was trained on, `owner/name`."""
+    return _rendered(
+        {
+            **license_fields(license),
+            "library_name": "peft",
+            "pipeline_tag": "text-generation",
+            "base_model": base or None,
+            **({"base_model_relation": "adapter"} if base else {}),
+            "language": _LANGUAGE,
+            "tags": ["edgezoo", "agent", "phone", "lora", kind],
+        }
+    )
+
+
+def dataset_metadata(
+    *, license: str, name: str, rows: int | None, pictures: bool, sources: list[str], configurations: list[str]
+) -> str:
+    """The metadata of a dataset's repository. `sources` are the datasets of a Hub that it was drawn from; each of its
+    configurations is a folder with `rows.jsonl`."""
+    from huggingface_hub import DatasetCardData
+
+    files = [(name, [{"split": "train", "path": f"{name}/rows.jsonl"}]) for name in configurations]
+    stated: dict[str, Any] = license_fields(license)
+    data = DatasetCardData(
+        **stated,
+        language=_LANGUAGE,
+        pretty_name=name,
+        task_categories=["image-text-to-text" if pictures else "text-generation"],
+        size_categories=None if rows is None else [_size_category(rows)],
+        source_datasets=[f"extended|{source}" for source in dict.fromkeys(sources)] or ["original"],
+        tags=["edgezoo", "agent", "phone"],
+        configs=[{"config_name": config, "data_files": paths} for config, paths in files],
+    )
+    return _framed(data.to_yaml())
+
+
+def space_metadata(*, license: str, title: str, sdk_version: str, models: list[str]) -> str:
+    """The metadata of a Space that shows the models; the Hub builds it with Gradio."""
+    from huggingface_hub import SpaceCardData
+
+    stated: dict[str, Any] = license_fields(license)
+    data = SpaceCardData(
+        **stated,
+        title=title,
+        emoji="📱",
+        colorFrom="indigo",
+        colorTo="pink",
+        sdk="gradio",
+        sdk_version=sdk_version,
+        app_file="app.py",
+        pinned=False,
+        models=models,
+        tags=["edgezoo", "agent", "phone"],
+    )
+    return _framed(data.to_yaml())
+
+
+def eval_results_yaml(scores: Mapping[str, StageRecord], model: str, repo: str) -> str | None:
+    """`.eval_results/<world>.yaml` of the published model, in the form of huggingface_hub; None without an evaluation.
+
+    The benchmark is named `edgezoo/<world>`; its tasks are the world's splits.
+    """
+    import yaml
+    from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
+
+    entries = []
+    for record in scores.values():
+        success = record.metrics.get("success_rate")
+        if success is None or record.inputs.get("model") != model:
+            continue
+        interval = "" if success.low is None else f", 95 % interval {success.low:.4f} to {success.high:.4f}"
+        entries.append(
+            EvalResultEntry(
+                dataset_id=f"edgezoo/{record.settings['agent']['world']}",
+                task_id=record.settings["split"],
+                value=success.value,
+                date=record.started,
+                source_url=f"https://huggingface.co/{repo}",
+                source_name="the run's own records",
+                notes=f"success rate, n={success.n}{interval}, seed {record.seed}",
+            )
+        )
+    if not entries:
+        return None
+    return str(yaml.safe_dump(eval_result_entries_to_yaml(entries), sort_keys=False))
+
+
 _METHODS = {"sft", "grpo", "merge"}
+_LANGUAGE = ["en"]
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+
+
+def _size_category(rows: int) -> str:
+    return next((name for most, name in _SIZES if rows < most), "1M<n<10M")
 
 
 def _has(records: Mapping[str, StageRecord], kind: str) -> bool:
@@ -108,4 +220,8 @@ def _results(records: list[StageRecord], task: str) -> list[Any]:
 def _rendered(fields: dict[str, Any]) -> str:
     from huggingface_hub import ModelCardData
 
-    return f"---\n{ModelCardData(**fields).to_yaml()}\n---"
+    return _framed(ModelCardData(**fields).to_yaml())
+
+
+def _framed(text: str) -> str:
+    return f"---\n{text.strip()}\n---"

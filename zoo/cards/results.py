@@ -10,7 +10,7 @@ from itertools import pairwise
 from zoo.cards.tables import NOT_RUN, interval, number, percent, size, table
 from zoo.records import Metric, StageRecord
 
-__all__ = ["ExportedFile", "comparisons", "exported_files", "exports_table", "scores_table"]
+__all__ = ["ExportedFile", "comparisons", "exported_files", "exports_table", "measured_table", "scores_table"]
 
 # The metrics of an evaluation, in the order of the table: heading, name in the record, how it is written.
 _SCORES: tuple[tuple[str, str, Callable[[Metric | None], str]], ...] = (
@@ -38,6 +38,14 @@ class ExportedFile:
     same_action: Metric | None
     passed: bool | None
     """Whether it kept the recipe's gate; None when it has none or was not verified."""
+    success: Metric | None = None
+    """Share of held-out episodes that this very file solved."""
+    memory_bytes: Metric | None = None
+    prefill: Metric | None = None
+    """Tokens a second of a prompt."""
+    decode: Metric | None = None
+    """Tokens a second of an answer."""
+    first_token_seconds: Metric | None = None
 
     @property
     def verdict(self) -> str:
@@ -93,29 +101,48 @@ def _measured(record: StageRecord) -> dict[str, object]:
 
 
 def exported_files(
-    export: StageRecord, verify: StageRecord | None, names: Mapping[str, str]
+    export: StageRecord,
+    verify: StageRecord | None,
+    names: Mapping[str, str],
+    latency: StageRecord | None = None,
+    scores: Mapping[str, StageRecord] | None = None,
 ) -> tuple[ExportedFile, ...]:
     """The exported files, largest first. `names` maps a file of the export to its published name and says which
-    files were published at all."""
-    files = [_exported(export, verify, source, name) for source, name in names.items()]
+    files were published at all; `scores` maps a type (`q8_0`) to the evaluation that acted with that file."""
+    files = [_exported(export, verify, latency, scores or {}, source, name) for source, name in names.items()]
     return tuple(sorted(files, key=lambda file: -file.bytes))
 
 
-def _exported(export: StageRecord, verify: StageRecord | None, source: str, name: str) -> ExportedFile:
-    kind = source.removesuffix(".gguf").rpartition("-")[2]
-    measured: Mapping[str, Metric] = verify.metrics if verify else {}
-    top1, mean_kl, same_action = (
-        measured.get(f"{kind.lower()}.{metric}") for metric in ("top1", "mean_kl", "same_action")
-    )
+def _exported(
+    export: StageRecord,
+    verify: StageRecord | None,
+    latency: StageRecord | None,
+    scores: Mapping[str, StageRecord],
+    source: str,
+    name: str,
+) -> ExportedFile:
+    type_ = source.rpartition(".")[0].rpartition("-")[2]
+    kind = type_.lower()
+
+    def of(record: StageRecord | None, metric: str) -> Metric | None:
+        return record.metrics.get(f"{kind}.{metric}") if record else None
+
+    top1, mean_kl, same_action = (of(verify, metric) for metric in ("top1", "mean_kl", "same_action"))
+    acted = scores.get(kind)
     return ExportedFile(
         name=name,
-        type=kind,
+        type=type_,
         bytes=export.files[source]["bytes"],
-        bits_per_weight=export.metrics.get(f"{kind.lower()}.bits_per_weight"),
+        bits_per_weight=of(export, "bits_per_weight"),
         top1=top1,
         mean_kl=mean_kl,
         same_action=same_action,
-        passed=_passed(verify, kind.lower(), top1, mean_kl, same_action),
+        passed=_passed(verify, kind, top1, mean_kl, same_action),
+        success=acted.metrics.get("success_rate") if acted else of(verify, "success_rate"),
+        memory_bytes=of(latency, "peak_memory_bytes"),
+        prefill=of(latency, "prefill_tokens_per_second"),
+        decode=of(latency, "decode_tokens_per_second"),
+        first_token_seconds=of(latency, "first_token_seconds"),
     )
 
 
@@ -140,3 +167,18 @@ def exports_table(files: Iterable[ExportedFile], recommended: ExportedFile | Non
         rows.append([name, size(file.bytes), f"{file.bytes:,}", number(file.bits_per_weight), *agreement])
     header = ["file", "size", "bytes", "bits a weight", "top-1 agreement", "mean KL, nats", "same action", "gate"]
     return table(header, rows, "lrrrrrrl")
+
+
+def measured_table(files: Iterable[ExportedFile], recommended: ExportedFile | None) -> str:
+    """One row a file: what it costs to run and how well it acts; what was not run says so."""
+    rows = []
+    for file in files:
+        success = file.success
+        memory = size(int(file.memory_bytes.value)) if file.memory_bytes else NOT_RUN
+        trials = f"{success.n:,}" if success and success.n is not None else NOT_RUN
+        acts = [percent(success), trials, interval(success)]
+        name = f"**{file.type}**" if file == recommended else file.type
+        rows.append([name, memory, number(file.prefill), number(file.decode), number(file.first_token_seconds), *acts])
+    header = ["type", "peak memory", "prefill, tokens/s", "decode, tokens/s", "first token, s"]
+    header += ["success", "n", "95 % interval"]
+    return table(header, rows, "l" + "r" * (len(header) - 1))

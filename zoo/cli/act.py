@@ -32,7 +32,12 @@ _EXAMPLES = 5
 
 @click.command()
 @click.argument("task", required=False)
-@click.option("--model", required=True, metavar="FILE|FOLDER|OWNER/NAME", help="A GGUF, a checkpoint, or a repository.")
+@click.option(
+    "--model",
+    required=True,
+    metavar="FILE|FOLDER|OWNER/NAME|NAME[:FILE]",
+    help="A GGUF, a checkpoint, a repository, or a model of the zoo.",
+)
 @click.option(
     "--file", "part", default="q8_0", show_default=True, help="Which file of a repository: a word of its name."
 )
@@ -106,7 +111,10 @@ def _open(model: str, part: str, threads: int | None, offline: bool) -> "Runtime
 
 def _fetched(model: str, part: str, offline: bool) -> Path:
     from zoo import hub
+    from zoo.cli.zoo import named
 
+    if found := named(model, offline):
+        model, part = found
     try:
         ref = parse(model)
     except ValueError as error:

@@ -53,13 +53,20 @@ for _command in (hub_folder.ls, hub_folder.fsck, hub_folder.gc, hub_folder.token
 
 
 @click.command()
-@click.argument("repository", metavar="OWNER/NAME[@REVISION]")
+@click.argument("repository", metavar="OWNER/NAME[@REVISION]|NAME[:FILE]")
 @click.option("--file", "part", metavar="PART", help="One file alone: its path, or a word of its name, like q8_0.")
 @click.option("--to", "destination", type=click.Path(path_type=Path), default=".", help="The folder to put it in.")
 @click.option("--kind", type=click.Choice(["model", "dataset", "space"]), default="model", show_default=True)
 @click.option("--offline", is_flag=True, help="Ask the embedded Hub only.")
 def pull(repository: str, part: str | None, destination: Path, kind: client.Kind, offline: bool) -> None:
-    """Fetch a repository, or one file of it: from the embedded Hub when it has it, else from the public one."""
+    """Fetch a repository, or one file of it: from the embedded Hub when it has it, else from the public one.
+
+    NAME[:FILE] is a model of the zoo, see `recipes zoo`: its recommended file, or the one that FILE is a word of.
+    """  # fmt: skip
+    from zoo.cli.zoo import named
+
+    if found := named(repository, offline):
+        repository, part = found
     ref = parse(repository)
     if not isinstance(ref, HubRef):
         raise click.UsageError(f"{repository!r} is no repository; write owner/name or owner/name@revision")

@@ -6,13 +6,14 @@ folder directly; nothing is served for that.
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 from zoo import fingerprint, hub, shipped
 from zoo.cache import Cache
+from zoo.checkpoints_on_hub import Place
 from zoo.errors import HubError
 from zoo.hub import Endpoint, Kind, Pinned
 from zoo.local_hub import running
@@ -20,7 +21,7 @@ from zoo.local_hub.reading import commit_of, file_of
 from zoo.plan import StageInput
 from zoo.preflight import BaseModel
 from zoo.recipe import LoadedRecipe
-from zoo.refs import HubRef, PathRef
+from zoo.refs import HubRef, PathRef, parse
 from zoo.schema import Accepts
 
 __all__ = ["Outside", "published_texts"]
@@ -62,10 +63,15 @@ class Outside:
         """The small files of a model, without its weights; None when no Hub could be asked."""
         if ref in self.unreachable or (ref, "model") not in self.pins:
             return None
-        read = self._reader(ref)
+        read = self._reader(ref, "model")
         tokenizer = json.loads(read("tokenizer_config.json") or b"{}")
         template = "chat_template" in tokenizer or read("chat_template.jinja") is not None
         return BaseModel(config=json.loads(read("config.json") or b"{}"), has_chat_template=template)
+
+    def card(self, ref: HubRef, kind: Kind) -> str | None:
+        """The README.md of a repository that `identify` has found; None when it has none."""
+        found = self._reader(ref, kind)("README.md")
+        return found.decode("utf-8", errors="replace") if found is not None else None
 
     @contextmanager
     def fetcher(self) -> Iterator[Callable[[StageInput], Path]]:
@@ -90,14 +96,34 @@ class Outside:
         with running(self.hub_root) as endpoint:
             yield endpoint
 
+    @contextmanager
+    def keeping_place(self, reference: str | None, embedded: bool) -> Iterator[Place | None]:
+        """Where a run is kept: `owner/name@branch` on the public Hub, or on the embedded one; nowhere for None.
+
+        Raises HubError for what is no repository.
+        """
+        if reference is None:
+            yield None
+            return
+        try:
+            ref = parse(reference)
+        except ValueError as error:
+            raise HubError(f"--checkpoints-to: {error}") from error
+        if not isinstance(ref, HubRef):
+            raise HubError(
+                f"--checkpoints-to {reference}: this is no repository; write owner/name or owner/name@branch"
+            )
+        with self.embedded() if embedded else nullcontext(hub.public_endpoint()) as endpoint:
+            yield Place(endpoint, ref.repo, ref.revision)
+
     def _embedded_commit(self, ref: HubRef, kind: Kind) -> str | None:
         return commit_of(self.hub_root, kind, ref.repo, ref.revision)
 
-    def _reader(self, ref: HubRef) -> Callable[[str], bytes | None]:
-        commit = self.pins[ref, "model"]
-        if self._embedded_commit(ref, "model") == commit:
-            return lambda path: file_of(self.hub_root, "model", ref.repo, commit, path)
-        pinned = Pinned(ref.repo, "model", commit, hub.public_endpoint())
+    def _reader(self, ref: HubRef, kind: Kind) -> Callable[[str], bytes | None]:
+        commit = self.pins[ref, kind]
+        if self._embedded_commit(ref, kind) == commit:
+            return lambda path: file_of(self.hub_root, kind, ref.repo, commit, path)
+        pinned = Pinned(ref.repo, kind, commit, hub.public_endpoint())
         present = hub.files(pinned)
         return lambda path: hub.fetch_file(pinned, path).read_bytes() if path in present else None
 
@@ -113,7 +139,7 @@ class Outside:
 def published_texts(loaded: LoadedRecipe) -> str:
     """A digest of what a publication takes over as written: the recipe's files, overrides and the card templates."""
     templates = {file.name: file.read_text("utf-8") for file in sorted(shipped.folder("cards").glob("*.jinja"))}
-    head = loaded.recipe.model_dump(mode="json", include={"name", "version", "summary", "license"})
+    head = loaded.recipe.model_dump(mode="json", include={"name", "version", "summary", "license", "license_reason"})
     return fingerprint.of_data([head, dict(loaded.texts), list(loaded.overrides), loaded.tiny, templates])
 
 

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from typing import Any, Literal
 
@@ -11,19 +11,23 @@ import click
 import yaml
 from rich.console import Console
 
-from zoo import hub, machine, preflight
+from zoo import checkpoints_on_hub, hub, index, machine, preflight
 from zoo.cache import Cache, Finished, default_root
+from zoo.checkpoints_on_hub import Place, keeping
+from zoo.cli import licensing
 from zoo.cli.display import LiveWatch, plan_table, results_table, second_text
 from zoo.cli.library import find, overrides, tiny
 from zoo.cli.outside import Outside, published_texts
-from zoo.errors import CacheError, HubError, RecipeError, did_you_mean
+from zoo.errors import CacheError, HubError, Problem, RecipeError, ZooError, did_you_mean
 from zoo.hub import Endpoint
+from zoo.licences import Licence
 from zoo.plan import PlannedStage, lock, selected
 from zoo.plan import plan as make_plan
+from zoo.publish import Published, enter, repositories
 from zoo.publish import push as push_folder
 from zoo.recipe import LoadedRecipe, load
 from zoo.refs import StageRef
-from zoo.runner import Runner
+from zoo.runner import Runner, Watch
 from zoo.schema import PublishSpec
 
 __all__ = ["plan", "run", "status"]
@@ -53,7 +57,7 @@ def plan(recipe: str, overrides: tuple[str, ...], tiny: bool, offline: bool, as_
     for name, need in needed.items():
         if problem := preflight.memory_problem(loaded.recipe.hardware, name, need):
             console.print(f"[yellow]{problem}[/]")
-    if wrong := preflight.problems(loaded, stages, outside.base_model):
+    if wrong := preflight.problems(loaded, stages, outside.base_model) + _licences(loaded, outside, stages)[1]:
         raise RecipeError(wrong)
 
 
@@ -68,7 +72,14 @@ def plan(recipe: str, overrides: tuple[str, ...], tiny: bool, offline: bool, as_
 @click.option(
     "--push/--no-push", default=None, help="Publish to the public Hub / publish nowhere. Default: embedded Hub."
 )
+@click.option("--overwrite", is_flag=True, help="Write over a card that somebody edited on the Hub.")
 @click.option("--yes", is_flag=True, help="Do not ask before publishing to the public Hub.")
+@click.option(
+    "--checkpoints-to",
+    "kept_at",
+    metavar="OWNER/NAME[@BRANCH]",
+    help="Keep finished stages and checkpoints on the Hub.",
+)
 @click.option("--device", default="auto", help="cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.")
 @_offline
 @_as_json
@@ -81,7 +92,9 @@ def run(
     only: str | None,
     force: tuple[str, ...],
     push: bool | None,
+    overwrite: bool,
     yes: bool,
+    kept_at: str | None,
     device: str,
     offline: bool,
     as_json: bool,
@@ -92,13 +105,16 @@ def run(
     _check_names(loaded, [name for name in (first, last, only, *force) if name])
     outside = Outside(default_root(), offline or tiny)
     console = Console(stderr=as_json)
-    with outside.cache.lock(loaded.name):
+    with outside.cache.lock(loaded.name), outside.keeping_place(kept_at, offline) as kept:
         stages = make_plan(loaded.recipe, outside.identify, published_texts(loaded))
         names = selected(stages, first=first, last=last, only=only)
-        _before(console, loaded, outside, stages, names)
+        licences = _before(console, loaded, outside, stages, names)
         target = _target(push, yes, outside, loaded, names)
-        finished = _carry_out(console, loaded, outside, stages, names, force, device)
-        published = _publish(console, loaded, outside, finished, names, target)
+        if kept:
+            checkpoints_on_hub.check(kept, loaded)
+            checkpoints_on_hub.restore(kept, outside.cache, stages, lambda line: console.print(line, highlight=False))
+        finished = _carry_out(console, loaded, outside, stages, names, force, device, licences, kept)
+        published = _publish(console, loaded, outside, finished, names, target, overwrite)
     console.print(results_table({name: done for name, done in finished.items() if name in names}))
     console.print(f"done in {second_text(time.perf_counter() - started)}")
     if as_json:
@@ -182,34 +198,45 @@ def _check_names(loaded: LoadedRecipe, names: Iterable[str]) -> None:
 
 def _before(
     console: Console, loaded: LoadedRecipe, outside: Outside, stages: list[PlannedStage], names: list[str]
-) -> None:
-    """Everything that can be known before anything runs."""
+) -> dict[str, Licence]:
+    """Everything that can be known before anything runs; the licence of each publication is one such thing."""
     if outside.unreachable:
         raise HubError("\n".join(dict.fromkeys(outside.unreachable.values())))
     needed = preflight.needs(stages, outside.base_model)
     _print_plan(console, loaded, outside, [_row(stage, outside.cache, needed.get(stage.name)) for stage in stages])
-    if wrong := preflight.problems(loaded, stages, outside.base_model):
+    licences, refused = _licences(loaded, outside, stages, names)
+    if wrong := preflight.problems(loaded, stages, outside.base_model) + refused:
         raise RecipeError(wrong)
     to_do = [stage for stage in stages if stage.name in names and _state(stage, outside.cache) in ("to do", "goes on")]
     preflight.check_extras(to_do)
     preflight.check_disk(to_do, needed, outside.home)
+    return licences
+
+
+def _licences(
+    loaded: LoadedRecipe, outside: Outside, stages: list[PlannedStage], names: list[str] | None = None
+) -> tuple[dict[str, Licence], list[Problem]]:
+    """Of each publication; nothing is said of them while a Hub cannot be asked."""
+    if outside.unreachable:
+        return {}, []
+    return licensing.licences(
+        loaded, stages, outside.card, [stage.name for stage in stages] if names is None else names
+    )
 
 
 def _target(
     push: bool | None, yes: bool, outside: Outside, loaded: LoadedRecipe, names: list[str]
 ) -> Endpoint | Literal["embedded"] | None:
     """Where the run publishes to. The public Hub's rights are checked, and the user asked, before any training."""
-    repos = [
-        spec.repo for name, spec in loaded.recipe.stages.items() if name in names and isinstance(spec, PublishSpec)
-    ]
-    if push is None or not repos:
-        return "embedded" if repos else None
+    specs = [spec for name, spec in loaded.recipe.stages.items() if name in names and isinstance(spec, PublishSpec)]
+    if push is None or not specs:
+        return "embedded" if specs else None
     if not push:
         return None
     endpoint = hub.public_endpoint()
-    for repo in repos:
-        hub.check_rights(endpoint, repo)
-        where = f"{endpoint.url}/{repo} and {repo}-GGUF"
+    for spec in specs:
+        hub.check_rights(endpoint, spec.repo)
+        where = f"{', '.join(repositories(spec))} ({'private' if spec.private else 'public'}) on {endpoint.url}"
         if not yes and not click.confirm(f"Publish to {where} when every gate has passed?", err=True):
             raise click.exceptions.Abort
     return endpoint
@@ -223,16 +250,33 @@ def _carry_out(
     names: list[str],
     force: tuple[str, ...],
     device: str,
+    licences: Mapping[str, Licence],
+    kept: Place | None,
 ) -> dict[str, Finished]:
     watch = LiveWatch(console)
-    resolved = lock(loaded.recipe, stages, machine.versions(), tiny=loaded.tiny, overrides=loaded.overrides)
+    resolved = lock(
+        loaded.recipe,
+        stages,
+        machine.versions(),
+        tiny=loaded.tiny,
+        overrides=loaded.overrides,
+        licences=licensing.as_data(licences),
+    )
     files = {**loaded.texts, "recipe.lock.yaml": yaml.safe_dump(resolved, sort_keys=False)}
-    with outside.fetcher() as fetch:
-        runner = Runner(outside.cache, fetch, watch, machine.device(device), loaded.tiny, files)
+    with outside.fetcher() as fetch, _watching(console, watch, loaded, outside.cache, kept) as watching:
+        runner = Runner(outside.cache, fetch, watching, machine.device(device), loaded.tiny, files)
         try:
             return runner.run(stages, names, force)
         finally:
             watch.close()
+
+
+def _watching(
+    console: Console, watch: Watch, loaded: LoadedRecipe, cache: Cache, kept: Place | None
+) -> AbstractContextManager[Watch]:
+    if kept is None:
+        return nullcontext(watch)
+    return keeping(kept, loaded, cache, watch, lambda line: console.print(f"[yellow]{line}[/]", highlight=False))
 
 
 def _publish(
@@ -242,6 +286,7 @@ def _publish(
     finished: Mapping[str, Finished],
     names: list[str],
     target: Endpoint | Literal["embedded"] | None,
+    overwrite: bool,
 ) -> list[dict[str, str]]:
     published: list[dict[str, str]] = []
     for name, done in finished.items():
@@ -250,10 +295,30 @@ def _publish(
             continue
         with outside.embedded() if target == "embedded" else nullcontext(target) as endpoint:
             message = f"{loaded.name} version {loaded.recipe.version}"
-            for repo in push_folder(done.folder, spec.repo, endpoint, private=spec.private, message=message):
+            pushed = push_folder(
+                done.folder,
+                spec.repo,
+                endpoint,
+                private=spec.private,
+                message=message,
+                overwrite=overwrite,
+                tag=f"v{loaded.recipe.version}" if spec.tag else "",
+                collection=spec.collection or "",
+            )
+            for repo in pushed:
                 console.print(f"[green]→[/] {repo.kind} {repo.repo}@{repo.commit[:10]}", highlight=False)
                 published.append(asdict(repo))
+            _enter(console, done, pushed, endpoint)
     return published
+
+
+def _enter(console: Console, done: Finished, pushed: list[Published], endpoint: Endpoint) -> None:
+    """Into the Hub's index of the zoo. A publication stands without it, so a refusal is said and fails nothing."""
+    try:
+        entry = enter(done.folder, pushed, endpoint)
+        console.print(f"[green]→[/] entered as {entry.name} into {index.REPOSITORY}", highlight=False)
+    except ZooError as error:
+        console.print(f"[yellow]not entered into {index.REPOSITORY}: {error}[/]", highlight=False)
 
 
 def _json_result(

@@ -1,10 +1,11 @@
-"""A finished model and its exports as repositories: first as folders on disk, then, if asked, on a Hub.
+"""A finished model and what belongs to it as repositories: first as folders on disk, then, if asked, on a Hub.
 
-Covered: whole checkpoints in safetensors, GGUF files, cards, the recipe with its lock, the records of every stage.
-Not covered: adapters, datasets, Spaces, and a card that somebody edited on the Hub, which is written over.
+Covered: whole checkpoints in safetensors, GGUF files, adapters, the rows of data stages, cards with their pictures, the
+recipe with its lock, the records of every stage, the index of the zoo. Not covered: Spaces, ONNX files.
 """
 
-from zoo.publish.layout import run
+from zoo.publish.layout import FOLDERS, repositories, run
+from zoo.publish.listing import enter, on_hub
 from zoo.publish.pushing import Published, push
 
-__all__ = ["Published", "push", "run"]
+__all__ = ["FOLDERS", "Published", "enter", "on_hub", "push", "repositories", "run"]

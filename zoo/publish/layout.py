@@ -1,8 +1,9 @@
-"""Repositories as folders: `model/` is what goes to `owner/name`, `GGUF/` what goes to `owner/name-GGUF`.
+"""Repositories as folders: `model/` is what goes to `owner/name`, `GGUF/` what goes to `owner/name-GGUF`, and so on.
 
 What is laid out here depends on nothing but the stage's inputs, and no Hub is asked.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -10,24 +11,29 @@ import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Literal
 
-import yaml
-
-from zoo import checkpoint, records
-from zoo.cards import CardData, RecipeFacts, gguf_card, model_card
+from zoo import checkpoint
+from zoo.cards import CardData, adapter_card, dataset_card, eval_results, gguf_card, model_card, pictures
+from zoo.cards.lineage import hub_repo
 from zoo.errors import ModelError
-from zoo.publish import machine_paths
+from zoo.publish import entry, facts, machine_paths
 from zoo.records import Metric, StageContext, StageRecord, StageResult
-from zoo.refs import Ref, StageRef
 from zoo.schema import PublishSpec
 
-__all__ = ["GGUF_FOLDER", "LOCK_NAME", "MODEL_FOLDER", "RECIPE_NAME", "RECORDS_FOLDER", "run"]
+__all__ = ["BRANCHES", "CARD_DIGEST", "FOLDERS", "RECORDS_FOLDER", "repositories", "run"]
 
-MODEL_FOLDER = "model"
-GGUF_FOLDER = "GGUF"
+# A folder of the publication -> what follows `owner/name` in its repository's name, and the repository's type.
+FOLDERS: dict[str, tuple[str, Literal["model", "dataset"]]] = {
+    "model": ("", "model"),
+    "GGUF": ("-GGUF", "model"),
+    "adapter": ("-adapter", "model"),
+    "data": ("-data", "dataset"),
+}
 RECORDS_FOLDER = "records"
-RECIPE_NAME = "recipe.yaml"
-LOCK_NAME = "recipe.lock.yaml"
+BRANCHES = "branches"
+CARD_DIGEST = f"{RECORDS_FOLDER}/card.sha256"
+_FILES_PLOT = "plots/files.png"
 
 # What a checkpoint is made of. Whatever else lies in its folder (a trainer's card, optimizer states, pickled arguments)
 # stays where it is: what is not named here is not published.
@@ -54,6 +60,16 @@ _SIZE = re.compile(r"^\d+(?:\.\d+)?[kmbt]$", re.IGNORECASE)
 _VERSION = re.compile(r"^v\d")
 
 
+def repositories(spec: PublishSpec) -> list[str]:
+    """The repositories that a publication goes to.
+
+    >>> repositories(PublishSpec(repo="me/small", model="stage:sft", export="stage:gguf"))
+    ['me/small', 'me/small-GGUF']
+    """
+    wanted = {"model": True, "GGUF": spec.export, "adapter": spec.adapter, "data": spec.datasets}
+    return [spec.repo + suffix for folder, (suffix, _) in FOLDERS.items() if wanted[folder]]
+
+
 def run(spec: PublishSpec, ctx: StageContext) -> StageResult:
     """Lay out every repository of a publication under `ctx.out`.
 
@@ -62,19 +78,27 @@ def run(spec: PublishSpec, ctx: StageContext) -> StageResult:
     """
     places = machine_paths.of(ctx)
     machine_paths.refuse_in_recipe(ctx.recipe_files, places)
-    model = ctx.out / MODEL_FOLDER
-    _lay_out_checkpoint(ctx.inputs["model"], model)
+    _lay_out_checkpoint(ctx.inputs["model"], ctx.out / "model")
     names = _exports(spec, ctx)
-    data = _card_data(spec, ctx, names)
-    _write(model / "README.md", model_card(data))
-    for name, text in ctx.recipe_files.items():
-        _write(model / name, text)
-    _write_records(ctx.lineage, model / RECORDS_FOLDER)
+    data = facts.card_data(spec, ctx, names)
+    plots = pictures(data)
+    texts = {"model": model_card(data)}
+    told = entry.text(data, sum(file.stat().st_size for file in (ctx.out / "model").glob("*.safetensors")))
+    _add(ctx.out / "model", {**dict(ctx.recipe_files), **eval_results(data), **plots, entry.NAME: told})
+    for branch in spec.branches:
+        _lay_out_branch(ctx.inputs[f"branches.{branch}"], branch, spec, ctx.out / BRANCHES / branch)
     if spec.export:
-        exports = ctx.out / GGUF_FOLDER
-        _lay_out_exports(ctx, names, model / "config.json", exports)
-        _write(exports / "README.md", gguf_card(data))
-        _write_records(ctx.lineage, exports / RECORDS_FOLDER)
+        texts["GGUF"] = gguf_card(data)
+        _lay_out_exports(ctx, names, ctx.out / "model" / "config.json", ctx.out / "GGUF")
+        _add(ctx.out / "GGUF", {path: content for path, content in plots.items() if path == _FILES_PLOT})
+    if data.adapter_of:
+        texts["adapter"] = adapter_card(data)
+        _lay_out_adapter(ctx.inputs[facts.adapter_place(spec)], data, ctx.out / "adapter")
+    if spec.datasets:
+        texts["data"] = dataset_card(data, facts.licence_of_rows(data))
+        _lay_out_rows(ctx, data, ctx.out / "data")
+    for folder, card in texts.items():
+        _add(ctx.out / folder, {"README.md": card, CARD_DIGEST: _digest(card), **_records(ctx.lineage)})
     machine_paths.refuse_in(ctx.out, places)
     return _result(ctx.out)
 
@@ -94,6 +118,14 @@ def _lay_out_checkpoint(source: Path, target: Path) -> None:
         # Copied, since the next line edits them and a link would reach into the stage that made them.
         shutil.copyfile(file, target / file.name)
     checkpoint.dual_version(target)
+
+
+def _lay_out_branch(source: Path, branch: str, spec: PublishSpec, target: Path) -> None:
+    """A checkpoint on the way; its card leads to the one that tells how it was measured."""
+    _lay_out_checkpoint(source, target)
+    ref = spec.branches[branch]
+    text = f"The checkpoint of {ref} on the way to `{spec.repo}`; see the card on its main branch.\n"
+    _add(target, {"README.md": f"---\nlibrary_name: transformers\n---\n\n# {branch}\n\n{text}"})
 
 
 def _matching(folder: Path, patterns: Iterable[str]) -> list[Path]:
@@ -131,49 +163,45 @@ def _lay_out_exports(ctx: StageContext, names: Mapping[str, str], config: Path, 
         shutil.copyfile(ctx.inputs["verify"] / "verify.json", target / "verify.json")
 
 
-def _card_data(spec: PublishSpec, ctx: StageContext, names: Mapping[str, str]) -> CardData:
-    lock = yaml.safe_load(ctx.recipe_files[LOCK_NAME])
-    recipe = RecipeFacts(
-        name=lock["name"],
-        version=lock["version"],
-        summary=lock["summary"],
-        license=lock["license"],
-        seed=lock["seed"],
-        text=ctx.recipe_files[RECIPE_NAME],
-        overrides=tuple(lock.get("overrides", ())),
-        tiny=lock["tiny"],
-    )
-    config = json.loads((ctx.inputs["model"] / "config.json").read_text("utf-8"))
-    return CardData(
-        repo=spec.repo,
-        recipe=recipe,
-        model=_resolved(spec.model, ctx),
-        lineage=ctx.lineage,
-        scores={label: _record(ref, f"scores.{label}", ctx) for label, ref in spec.scores.items()},
-        export=_record(spec.export, "export", ctx) if spec.export else None,
-        verify=_record(spec.verify, "verify", ctx) if spec.verify else None,
-        published_files=names,
-        pipeline_tag="image-text-to-text" if "vision_config" in config else "text-generation",
-    )
+def _lay_out_adapter(source: Path, data: CardData, target: Path) -> None:
+    """The adapter, naming its base as the Hub knows it and not as the folder that it was trained from."""
+    assert data.adapter_of is not None
+    target.mkdir()
+    config = json.loads((source / facts.ADAPTER_FOLDER / "adapter_config.json").read_text("utf-8"))
+    base = hub_repo(data.adapter_of.inputs["model"])
+    config["base_model_name_or_path"], config["revision"] = base or (None, None)
+    _add(target, {"adapter_config.json": json.dumps(config, indent=2, sort_keys=True) + "\n"})
+    _link(source / facts.ADAPTER_FOLDER / "adapter_model.safetensors", target / "adapter_model.safetensors")
+    for file in _matching(source, ("tokenizer*.json", "chat_template.jinja", "special_tokens_map.json")):
+        shutil.copyfile(file, target / file.name)
 
 
-def _record(ref: Ref, place: str, ctx: StageContext) -> StageRecord:
-    return ctx.lineage[ref.name] if isinstance(ref, StageRef) else records.read(ctx.inputs[place])
+def _lay_out_rows(ctx: StageContext, data: CardData, target: Path) -> None:
+    for index, rows in enumerate(data.rows):
+        source = ctx.inputs[f"datasets.{index}"]
+        for file in [source / facts.ROWS_NAME, *sorted((source / "images").glob("*"))]:
+            place = target / rows.name / file.relative_to(source)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            _link(file, place)
 
 
-def _resolved(ref: Ref, ctx: StageContext) -> str:
-    return f"stage:{ctx.lineage[ref.name].key}" if isinstance(ref, StageRef) else str(ref)
+def _records(lineage: Mapping[str, StageRecord]) -> dict[str, str]:
+    return {
+        f"{RECORDS_FOLDER}/{name}.json": json.dumps(asdict(record), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+        for name, record in lineage.items()
+    }
 
 
-def _write_records(lineage: Mapping[str, StageRecord], folder: Path) -> None:
-    for name, record in lineage.items():
-        text = json.dumps(asdict(record), indent=2, sort_keys=True, ensure_ascii=False)
-        _write(folder / f"{name}.json", text + "\n")
+def _digest(card: str) -> str:
+    """As `sha256sum` writes it: whoever edits the card on the Hub leaves it, and so the edit is seen."""
+    return f"{hashlib.sha256(card.encode()).hexdigest()}  README.md\n"
 
 
-def _write(file: Path, text: str) -> None:
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(text, "utf-8")
+def _add(folder: Path, contents: Mapping[str, str | bytes]) -> None:
+    for name, content in contents.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def _link(source: Path, target: Path) -> None:
