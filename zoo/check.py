@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from zoo import options, registry
 from zoo.errors import Problem, did_you_mean
 from zoo.refs import HubRef, PathRef, StageRef
-from zoo.schema import Accepts, GRPOSpec, MergeSpec, Recipe, SFTSpec, StageSpec, VerifySpec, references
+from zoo.schema import Accepts, GGUFSpec, GRPOSpec, MergeSpec, Recipe, SFTSpec, StageSpec, VerifySpec, references
 from zoo.source import Place
 
 __all__ = ["order", "problems", "upstream"]
@@ -20,7 +20,7 @@ def problems(recipe: Recipe, where: Where, *, tiny: bool = False) -> list[Proble
     for name, spec in recipe.stages.items():
         found += _references(recipe, name, spec, where, tiny)
         found += _options(name, spec, where)
-    return found or list(_circles(recipe, where)) or list(_gates(recipe, where))
+    return found or list(_circles(recipe, where)) or [*_gates(recipe, where), *_adapters(recipe, where)]
 
 
 def order(stages: Mapping[str, StageSpec]) -> list[str]:
@@ -124,6 +124,19 @@ def _gates(recipe: Recipe, where: Where) -> Iterator[Problem]:
                 where(("stages", name, "gates", unknown)),
                 f"{spec.export} writes no {unknown}",
                 did_you_mean(unknown, types),
+            )
+
+
+def _adapters(recipe: Recipe, where: Where) -> Iterator[Problem]:
+    """An adapter can be exported only of a stage that trains one."""
+    for name, spec in recipe.stages.items():
+        if not isinstance(spec, GGUFSpec) or not spec.adapter or not isinstance(spec.model, StageRef):
+            continue
+        if getattr(recipe.stages[spec.model.name], "lora", None) is None:
+            yield Problem(
+                where(("stages", name, "adapter")),
+                f"{name}.adapter: {spec.model} trains no adapter",
+                "name a stage with lora: {...}, or leave adapter out",
             )
 
 

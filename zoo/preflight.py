@@ -120,6 +120,23 @@ def _wrong(stage: PlannedStage, model: BaseModel, base: str) -> Iterable[tuple[s
             registry.load("zoo.formats.architectures:supported")(model.config)
         except ExportError as error:
             yield "model", str(error), "leave the gguf stage out, or start from another base"
+        else:
+            yield from _wrong_gguf(spec, model.config)
+
+
+def _wrong_gguf(spec: GGUFSpec, config: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
+    """What would fail after the training: a mistyped tensor name, a vision tower that llama.cpp does not compute."""
+    if spec.tensors:
+        try:
+            shapes = registry.load("zoo.formats.architectures:matrices")(config)
+            registry.load("zoo.exports.gguf.mixture:check_patterns")(spec.tensors, shapes)
+        except ExportError as error:
+            yield "tensors", str(error), "names are those of GGUF, with * for any part"
+    if spec.mmproj and (vision := config.get("vision_config")):
+        try:
+            registry.load("zoo.formats.vision:supported")(vision)
+        except ExportError as error:
+            yield "mmproj", str(error), "write mmproj: null; the files then answer text only"
 
 
 def _at(loaded: LoadedRecipe, stage: PlannedStage, key: str, what: str, instead: str) -> Problem:

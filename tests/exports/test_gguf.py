@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen3Config
 
 from zoo.errors import ExportError, ModelError
-from zoo.exports.gguf import convert, file_name, run
+from zoo.exports.gguf import Labels, Options, convert, file_name, run
 from zoo.formats import gguf_header
 from zoo.metrics import agreement, divergence
 from zoo.records import Metric, StageContext, StageRecord
@@ -121,7 +121,8 @@ def test_transformers_reads_the_same_weights_back(lively: Path, tmp_path: Path) 
 
 
 def test_metadata_is_complete(lively: Path, tmp_path: Path) -> None:
-    convert(lively, tmp_path / "model.gguf", "f16", base_model="HuggingFaceTB/SmolLM2-135M-Instruct")
+    labels = Labels("pocket-135m", "apache-2.0", "HuggingFaceTB/SmolLM2-135M-Instruct")
+    convert(lively, tmp_path / "model.gguf", "f16", options=Options(labels))
     data = gguf_header.read(tmp_path / "model.gguf").metadata
     assert data["general.file_type"] == 1
     assert data["general.quantization_version"] == 2

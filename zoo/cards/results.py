@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from zoo.cards.tables import NOT_RUN, interval, number, percent, size, table
+from zoo.formats import gguf_names
 from zoo.records import Metric, StageRecord
 
 __all__ = ["ExportedFile", "comparisons", "exported_files", "exports_table", "scores_table"]
@@ -102,7 +103,7 @@ def exported_files(
 
 
 def _exported(export: StageRecord, verify: StageRecord | None, source: str, name: str) -> ExportedFile:
-    kind = source.removesuffix(".gguf").rpartition("-")[2]
+    kind = gguf_names.type_of(source).upper()
     measured: Mapping[str, Metric] = verify.metrics if verify else {}
     top1, mean_kl, same_action = (
         measured.get(f"{kind.lower()}.{metric}") for metric in ("top1", "mean_kl", "same_action")

@@ -16,7 +16,7 @@ from zoo.errors import ModelError
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["StoredTensor", "index"]
+__all__ = ["StoredTensor", "index", "tensors_of"]
 
 _ITEM_BYTES = {"F32": 4, "F16": 2, "BF16": 2}
 _INDEX = "model.safetensors.index.json"
@@ -59,7 +59,7 @@ def index(folder: Path) -> list[StoredTensor]:
 
     Raises ModelError when there are no safetensors weights, a shard is missing, or a file is truncated or foreign.
     """
-    return [tensor for file in _files(folder) for tensor in _tensors(file)]
+    return [tensor for file in _files(folder) for tensor in tensors_of(file)]
 
 
 def _files(folder: Path) -> list[Path]:
@@ -76,7 +76,10 @@ def _files(folder: Path) -> list[Path]:
     return files
 
 
-def _tensors(file: Path) -> list[StoredTensor]:
+def tensors_of(file: Path) -> list[StoredTensor]:
+    """Every tensor of one safetensors file. Raises ModelError when it is missing, truncated or foreign."""
+    if not file.is_file():
+        raise ModelError(f"{file.parent}: no {file.name}; weights are read from safetensors only")
     size = file.stat().st_size
     with file.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")

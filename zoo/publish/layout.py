@@ -5,7 +5,6 @@ What is laid out here depends on nothing but the stage's inputs, and no Hub is a
 
 import json
 import os
-import re
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -16,6 +15,7 @@ import yaml
 from zoo import checkpoint, records
 from zoo.cards import CardData, RecipeFacts, gguf_card, model_card
 from zoo.errors import ModelError
+from zoo.formats import gguf_names
 from zoo.publish import machine_paths
 from zoo.records import Metric, StageContext, StageRecord, StageResult
 from zoo.refs import Ref, StageRef
@@ -50,9 +50,6 @@ _DESCRIPTIONS = (
     "NOTICE*",
 )
 
-_SIZE = re.compile(r"^\d+(?:\.\d+)?[kmbt]$", re.IGNORECASE)
-_VERSION = re.compile(r"^v\d")
-
 
 def run(spec: PublishSpec, ctx: StageContext) -> StageResult:
     """Lay out every repository of a publication under `ctx.out`.
@@ -72,7 +69,7 @@ def run(spec: PublishSpec, ctx: StageContext) -> StageResult:
     _write_records(ctx.lineage, model / RECORDS_FOLDER)
     if spec.export:
         exports = ctx.out / GGUF_FOLDER
-        _lay_out_exports(ctx, names, model / "config.json", exports)
+        _lay_out_exports(spec, ctx, names, model / "config.json", exports)
         _write(exports / "README.md", gguf_card(data))
         _write_records(ctx.lineage, exports / RECORDS_FOLDER)
     machine_paths.refuse_in(ctx.out, places)
@@ -107,24 +104,17 @@ def _exports(spec: PublishSpec, ctx: StageContext) -> dict[str, str]:
     files = sorted(ctx.inputs["export"].glob("model-*.gguf"))
     if not files:
         raise RuntimeError(f"the export {spec.export} holds no model-*.gguf")
-    name = _title(spec.repo.partition("/")[2])
-    return {file.name: name + file.name.removeprefix("model") for file in files}
+    return gguf_names.published([file.name for file in files], spec.repo.partition("/")[2])
 
 
-def _title(name: str) -> str:
-    """A repository's name as GGUF's naming convention writes models: `pocket-135m` -> `Pocket-135M`."""
-    return "-".join(_titled(word) for word in name.split("-"))
-
-
-def _titled(word: str) -> str:
-    if _SIZE.match(word):
-        return word.upper()
-    return word if _VERSION.match(word) else word[:1].upper() + word[1:]
-
-
-def _lay_out_exports(ctx: StageContext, names: Mapping[str, str], config: Path, target: Path) -> None:
+def _lay_out_exports(
+    spec: PublishSpec, ctx: StageContext, names: Mapping[str, str], config: Path, target: Path
+) -> None:
     target.mkdir()
     for source, name in names.items():
+        _link(ctx.inputs["export"] / source, target / name)
+    beside = [file.name for file in gguf_names.side_files(ctx.inputs["export"])]
+    for source, name in gguf_names.published(beside, spec.repo.partition("/")[2]).items():
         _link(ctx.inputs["export"] / source, target / name)
     shutil.copyfile(config, target / "config.json")
     if "verify" in ctx.inputs:

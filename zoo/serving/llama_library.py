@@ -5,7 +5,8 @@ a file still is its model. The object exports llama.cpp's C interface (`llama.h`
 needs are declared here. C structures have no version in them: the layouts below are those of one wheel, and
 `load` refuses any other instead of reading memory at the wrong place.
 
-Covered: loading, decoding, logits, the vocabulary, the KV cache. Not covered: sampling, adapters, images, quantizing.
+Covered: loading, decoding, logits, the vocabulary, the KV cache, adapters, quantizing of rows (the wheel has no
+`llama_model_quantize`). Not covered: sampling; images are in `llama_vision`.
 """
 
 import ctypes
@@ -157,6 +158,16 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "llama_vocab_get_text": (_TEXT, (_POINTER, _INT)),
     "llama_tokenize": (_INT, (_POINTER, _TEXT, _INT, _TOKENS, _INT, _BOOL, _BOOL)),
     "llama_detokenize": (_INT, (_POINTER, _TOKENS, _INT, _TEXT, _INT, _BOOL, _BOOL)),
+    "llama_adapter_lora_init": (_POINTER, (_POINTER, _TEXT)),
+    "llama_set_adapters_lora": (
+        _INT,
+        (_POINTER, ctypes.POINTER(_POINTER), ctypes.c_size_t, ctypes.POINTER(ctypes.c_float)),
+    ),
+    # from `ggml/include/ggml.h`: type, source, target, first row, rows, values in a row, weights of the columns or null
+    "ggml_quantize_chunk": (
+        ctypes.c_size_t,
+        (ctypes.c_int, _POINTER, _POINTER, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, _POINTER),
+    ),
 }
 
 

@@ -6,7 +6,6 @@ moved or a row in the wrong place are found here, by a check that says so.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import ModelError
@@ -199,13 +198,13 @@ def _weights(tensors: Sequence[LanguageTensor], candidate: LlamaRuntime) -> Chec
     names = {tensor.name for tensor in tensors}
     if names != written.keys():
         return Check("weights", False, f"tensors only in one of both: {', '.join(sorted(names ^ written.keys())[:4])}")
-    wrong = [fault for tensor in tensors if (fault := _fault(tensor, written[tensor.name], candidate.file))]
+    wrong = [fault for tensor in tensors if (fault := _fault(tensor, written[tensor.name]))]
     if wrong:
         return Check("weights", False, f"{len(wrong)} of {len(tensors)} tensors differ; first {wrong[0]}")
     return Check("weights", True, f"{len(tensors)} tensors")
 
 
-def _fault(tensor: LanguageTensor, written: Tensor, file: Path) -> str:
+def _fault(tensor: LanguageTensor, written: Tensor) -> str:
     import numpy as np
 
     if written.shape != tensor.stored.shape:
@@ -213,7 +212,7 @@ def _fault(tensor: LanguageTensor, written: Tensor, file: Path) -> str:
     if written.type not in _ROW_ERROR:
         return f"{tensor.name} is of the type {written.type}, which this check does not know"
     expected = np.atleast_2d(tensor.load())
-    error = np.linalg.norm(np.atleast_2d(_read_back(written, file)) - expected, axis=1)
+    error = np.linalg.norm(np.atleast_2d(_read_back(written)) - expected, axis=1)
     floor = _SMALLEST_STEP[written.type] * expected.shape[1] ** 0.5
     excess = error - floor - _ROW_ERROR[written.type] * np.linalg.norm(expected, axis=1)
     # Written so that a NaN in the file is a difference, which no comparison with it would say.
@@ -227,12 +226,12 @@ def _fault(tensor: LanguageTensor, written: Tensor, file: Path) -> str:
     )
 
 
-def _read_back(written: Tensor, file: Path) -> "np.ndarray[Any, Any]":
+def _read_back(written: Tensor) -> "np.ndarray[Any, Any]":
     import gguf
     import numpy as np
 
     kind = gguf.GGMLQuantizationType[written.type]
-    data = np.fromfile(file, np.uint8, count=written.bytes, offset=written.offset)
+    data = np.fromfile(written.file, np.uint8, count=written.bytes, offset=written.offset)
     shape = gguf.quant_shape_to_byte_shape(written.shape, kind)
     values: np.ndarray[Any, Any] = gguf.quants.dequantize(data.reshape(shape), kind)
     return values
