@@ -1,7 +1,7 @@
 """Names of GGUF files, in a stage's folder and on a Hub.
 
-In a stage: `model-Q8_0.gguf`, or `model-Q8_0-00001-of-00003.gguf` where it is split, `mmproj-F16.gguf` for a vision tower,
-`adapter-F16-LoRA.gguf` for an adapter. On a Hub the model's name stands in front
+In a stage: `model-Q8_0.gguf`, or `model-Q8_0-00001-of-00003.gguf` where it is split, `mmproj-F16.gguf` for a vision
+tower, `adapter-F16-LoRA.gguf` for an adapter. On a Hub the model's name stands in front
 (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md#gguf-naming-convention).
 """
 

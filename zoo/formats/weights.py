@@ -36,19 +36,24 @@ class StoredTensor:
     offset: int
     """Bytes from the start of the file."""
 
-    def load(self) -> "np.ndarray[Any, Any]":
-        """The values in float32, exact for all three types.
+    def load(self, first: int = 0, count: int | None = None) -> "np.ndarray[Any, Any]":
+        """The values in float32, exact for all three types; of `count` rows from `first`, or of all.
 
         Raises ModelError when a value is no number: a model like that diverged, and every export of it is void.
         """
         import numpy as np
 
         stored = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16}[self.dtype]
-        values = np.fromfile(self.file, stored, count=prod(self.shape), offset=self.offset)
+        rows = self.shape[0] if self.shape and count is None else count
+        shape = (rows, *self.shape[1:]) if self.shape else ()
+        start = self.offset + first * prod(self.shape[1:]) * _ITEM_BYTES[self.dtype]
+        values = np.fromfile(self.file, stored, count=prod(shape), offset=start)
         if self.dtype == "BF16":
             # bfloat16 is the upper half of a float32
-            values = (values.astype(np.uint32) << 16).view(np.float32)
-        values = values.astype(np.float32, copy=False).reshape(self.shape)
+            wide = values.astype(np.uint32)
+            wide <<= 16
+            values = wide.view(np.float32)
+        values = values.astype(np.float32, copy=False).reshape(shape)
         if not np.isfinite(values).all():
             raise ModelError(f"{self.file}: tensor {self.name} holds NaN or infinity; the training run diverged")
         return values

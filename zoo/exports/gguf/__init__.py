@@ -1,4 +1,4 @@
-"""A checkpoint as GGUF, the file format of llama.cpp: the language model in several types, the vision tower, the adapter.
+"""A checkpoint as GGUF, the file format of llama.cpp: language model in several types, vision tower, adapter.
 
 Covered: the architectures of `zoo.formats.architectures`; f32, f16, bf16, q8_0 and llama.cpp's mixtures down to four
 bits; an importance matrix from the recipe's own rows; the vision tower of Qwen2.5-VL; a LoRA adapter. Files are written

@@ -1,8 +1,8 @@
 """A LoRA adapter as a GGUF file of its own, which llama.cpp lays over the GGUF of the model that it was trained on.
 
 Source: llama.cpp's `convert_lora_to_gguf.py`. llama.cpp scales each pair by alpha over its rank, so rank-stabilised
-scaling is written into alpha. Not covered: DoRA, adapters on embeddings or on a vision tower, whole modules saved beside
-the pairs, and a rank or alpha of its own for some layers: each is refused.
+scaling is written into alpha. Not covered: DoRA, adapters on embeddings or on a vision tower, whole modules saved
+beside the pairs, and a rank or alpha of its own for some layers: each is refused.
 """
 
 import json

@@ -1,7 +1,7 @@
 """A checkpoint's language model as one GGUF file, or as several where it is split.
 
-Covered: the language models of `zoo.formats.architectures`, in the types of `mixture`. A tensor whose rows do not divide
-into a type's blocks falls back as in llama.cpp; one-dimensional tensors stay f32.
+Covered: the language models of `zoo.formats.architectures`, in the types of `mixture`. A tensor whose rows do not
+divide into a type's blocks falls back as in llama.cpp; one-dimensional tensors stay f32.
 """
 
 from collections.abc import Mapping
@@ -29,11 +29,15 @@ if TYPE_CHECKING:
 __all__ = ["Options", "convert", "described", "tensor_data"]
 
 
+_BLOCK_VALUES = 2**22
+"""Values of a large tensor that are in memory in float32 at a time: 16 MiB of them."""
+
+
 @dataclass(frozen=True)
 class Options:
     """What may be wished of a file besides its type."""
 
-    labels: Labels = Labels()
+    labels: Labels = field(default_factory=Labels)
     tensors: Mapping[str, str] = field(default_factory=dict)
     """Pattern of tensor names -> type, for files of quantized types; the first that fits counts."""
     importance: Importance | None = None
@@ -43,8 +47,8 @@ class Options:
 def convert(
     checkpoint: Path, file: Path, type_: str, progress: Progress = no_progress, options: Options | None = None
 ) -> dict[str, Any]:
-    """Write a checkpoint folder as GGUF, whole or not at all. Memory: the tokenizer and three copies of the largest
-    tensor.
+    """Write a checkpoint folder as GGUF, whole or not at all. Memory: the tokenizer and the largest tensor as it is
+    written.
 
     Returns plain data for a record: file, type, bytes, true bits per weight, tensors by type.
     Raises ModelError for a checkpoint that cannot be read, ExportError for one that has no GGUF form or no room.
@@ -136,7 +140,22 @@ def _check_complete(checkpoint: Path, tensors: tuple[LanguageTensor, ...], text:
 def _data(
     source: LanguageTensor, type_: str, importance: "np.ndarray[Any, Any] | None" = None
 ) -> "np.ndarray[Any, Any]":
-    return tensor_data(source.load(), type_, f"{source.stored.file}: tensor {source.stored.name}", importance)
+    """The bytes of one tensor. A large one is read a block of rows at a time: types know nothing beyond a row."""
+    import numpy as np
+
+    where = f"{source.stored.file}: tensor {source.stored.name}"
+    shape = source.stored.shape
+    block = max(1, _BLOCK_VALUES // prod(shape[1:]))
+    if source.heads or len(shape) == 1 or shape[0] <= block:
+        return tensor_data(source.load(), type_, where, importance)
+    data: np.ndarray[Any, Any] | None = None
+    for first in range(0, shape[0], block):
+        values = source.stored.load(first, min(block, shape[0] - first))
+        part = tensor_data(values, type_, where, importance)
+        data = np.empty((shape[0], *part.shape[1:]), part.dtype) if data is None else data
+        data[first : first + len(part)] = part
+    assert data is not None
+    return data
 
 
 def tensor_data(
