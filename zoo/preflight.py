@@ -17,7 +17,7 @@ from zoo.recipe import LoadedRecipe
 from zoo.refs import HubRef, StageRef
 from zoo.schema import GGUFSpec, GRPOSpec, Hardware, SFTSpec
 
-__all__ = ["BaseModel", "base_of", "check_disk", "check_extras", "memory_problem", "needs", "problems"]
+__all__ = ["BaseModel", "base_of", "check_disk", "check_extra", "check_extras", "memory_problem", "needs", "problems"]
 
 _MARGIN = 1.1
 _CHAT_KINDS = ("sft", "grpo", "evaluate", "verify")
@@ -75,12 +75,16 @@ def problems(loaded: LoadedRecipe, stages: Sequence[PlannedStage], look_up: Look
 def check_extras(stages: Iterable[PlannedStage]) -> None:
     """Raise EnvironmentFailure when a stage that is still to run needs something that is not installed."""
     for stage in stages:
-        entry = registry.STAGES[stage.kind]
-        if missing := registry.missing_modules(entry):
-            raise EnvironmentFailure(
-                f"stage {stage.name} ({stage.kind}) needs {', '.join(missing)}, which is not installed; "
-                f"run: pip install 'edgezoo[{entry.extra}]'"
-            )
+        check_extra(f"stage {stage.name} ({stage.kind})", stage.kind)
+
+
+def check_extra(who: str, kind: str) -> None:
+    """Raise EnvironmentFailure when a kind of stage needs something that is not installed."""
+    entry = registry.STAGES[kind]
+    if missing := registry.missing_modules(entry):
+        raise EnvironmentFailure(
+            f"{who} needs {', '.join(missing)}, which is not installed; run: pip install 'edgezoo[{entry.extra}]'"
+        )
 
 
 def check_disk(

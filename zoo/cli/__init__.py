@@ -22,6 +22,7 @@ _COMMANDS = {
     "plan": ("zoo.cli.runs:plan", "Print what a run would do, and what it would need."),
     "run": ("zoo.cli.runs:run", "Run a recipe; what is finished is not done again."),
     "status": ("zoo.cli.runs:status", "Print which stages of a recipe are finished, and where they lie."),
+    "export": ("zoo.cli.export:export", "Write any checkpoint as files for the edge."),
     "hub": ("zoo.cli.hubs:hub", "The embedded Hub: serve it, seed it."),
     "pull": ("zoo.cli.hubs:pull", "Fetch a repository, or one file of it, from a Hub."),
     "act": ("zoo.cli.act:act", "Let a model operate the embedded phone, step by step."),
