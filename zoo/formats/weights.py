@@ -43,9 +43,8 @@ class StoredTensor:
         """
         import numpy as np
 
-        stored = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16}[self.dtype]
-        rows = self.shape[0] if self.shape and count is None else count
-        shape = (rows, *self.shape[1:]) if self.shape else ()
+        stored = np.dtype({"F32": "<f4", "F16": "<f2", "BF16": "<u2"}[self.dtype])
+        shape = self.shape if count is None else (count, *self.shape[1:])
         start = self.offset + first * prod(self.shape[1:]) * _ITEM_BYTES[self.dtype]
         values = np.fromfile(self.file, stored, count=prod(shape), offset=start)
         if self.dtype == "BF16":

@@ -79,7 +79,7 @@ def measure(
     text, tied = config.get_text_config(), bool(config.tie_word_embeddings)
     architecture = architectures.of(read_config(checkpoint))
     named = architectures.language_tensors(weights.index(checkpoint), architecture, text, tied)
-    tensors = {architectures.language_name(tensor.stored.name): tensor for tensor in named}
+    tensors = {architectures.language_name(tensor.stored.name) or "": tensor for tensor in named}
     columns: dict[str, np.ndarray[Any, Any]] = {}
     with torch.inference_mode():
         states = _embedded(tensors["model.embed_tokens.weight"], rows, device)

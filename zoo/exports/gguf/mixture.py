@@ -8,7 +8,6 @@ covered: what llama.cpp does otherwise for experts and for the models that it kn
 import re
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from math import prod
 
 from zoo.errors import ExportError, did_you_mean
 
@@ -59,7 +58,7 @@ def check_patterns(patterns: Mapping[str, str], names: Mapping[str, tuple[int, .
 
     Raises ExportError.
     """
-    matrices = [name for name, shape in names.items() if len(shape) > 1 and prod(shape)]
+    matrices = [name for name, shape in names.items() if len(shape) > 1]
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in matrices):
             kinds = sorted({re.sub(r"\d+", "*", name, count=1) for name in matrices})

@@ -38,7 +38,7 @@ class Tensor:
         import gguf
 
         block, block_bytes = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[self.type]]
-        return prod(self.shape) // block * block_bytes
+        return prod(self.shape) // int(block) * int(block_bytes)
 
 
 def write(
