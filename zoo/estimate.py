@@ -21,7 +21,7 @@ _GGUF_BYTES = {
     "f32": 4.0, "f16": 2.0, "bf16": 2.0, "q8_0": 34 / 32, "q6_k": 210 / 256, "q5_k_m": 0.72, "q4_k_m": 0.62,
     "q4_0": 18 / 32,
 }  # fmt: skip
-_GGUF_FALLBACK_BYTES = {"q6_k": 34 / 32, "q5_k_m": 0.85, "q4_k_m": 0.79}
+_GGUF_FALLBACK_BYTES = {"q6_k": 34 / 32, "q5_k_m": 0.85, "q4_k_m": 0.79, "q4_0": 0.69}
 _GGUF_BLOCK = 256
 # Activation bytes a token, a layer and a hidden unit: everything kept, or only each layer's input.
 _KEPT, _RECOMPUTED = 34, 2

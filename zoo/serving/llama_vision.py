@@ -1,7 +1,7 @@
 """llama.cpp's eyes by ctypes: what a vision tower in a GGUF file of its own (`mmproj`) makes of an image.
 
-The wheel's object exports the C interface of `mtmd.h`. Covered: the embeddings of one image, for comparing them with the
-checkpoint's. Not covered: answering about an image.
+The wheel's object exports the C interface of `mtmd.h`. Covered: the embeddings of one image, for comparing them with
+the checkpoint's. Not covered: answering about an image.
 """
 
 import ctypes
