@@ -6,6 +6,7 @@ It reads `config.json` and `tokenizer_config.json`, never weights, and imports n
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -72,16 +73,16 @@ def problems(loaded: LoadedRecipe, stages: Sequence[PlannedStage], look_up: Look
     return found
 
 
-def check_extras(stages: Iterable[PlannedStage]) -> None:
+def check_extras(stages: Iterable[PlannedStage], find: Callable[[str], object | None] = find_spec) -> None:
     """Raise EnvironmentFailure when a stage that is still to run needs something that is not installed."""
     for stage in stages:
-        check_extra(f"stage {stage.name} ({stage.kind})", stage.kind)
+        check_extra(f"stage {stage.name} ({stage.kind})", stage.kind, find)
 
 
-def check_extra(who: str, kind: str) -> None:
+def check_extra(who: str, kind: str, find: Callable[[str], object | None] = find_spec) -> None:
     """Raise EnvironmentFailure when a kind of stage needs something that is not installed."""
     entry = registry.STAGES[kind]
-    if missing := registry.missing_modules(entry):
+    if missing := registry.missing_modules(entry, find):
         raise EnvironmentFailure(
             f"{who} needs {', '.join(missing)}, which is not installed; run: pip install 'edgezoo[{entry.extra}]'"
         )
