@@ -92,3 +92,15 @@ def test_the_lock_names_every_commit_key_and_setting(tmp_path: Path) -> None:
     assert locked["stages"]["merged"]["inputs"]["mergekit.models.0.model"] == f"stage:{stages[1].key}"
     assert locked["stages"]["sft"]["settings"]["trl"] == {"learning_rate": 1e-4}
     assert locked["versions"] == {"torch": "2.13.0"}
+
+
+def test_a_reference_inside_a_setting_is_an_input_like_any_other(tmp_path: Path) -> None:
+    text = CHAIN + "  files: {kind: gguf, model: 'stage:sft', imatrix: {rows: 'stage:rows', count: 4}}\n"
+    stage = planned(tmp_path, text)["files"]
+    assert stage.upstream == ("sft", "rows")
+    assert stage.settings["imatrix"] == {"rows": None, "count": 4}
+    assert planned(tmp_path, text, "rows.tasks=5")["files"].key != stage.key
+    # what the files call themselves is the recipe's, and so part of the key
+    assert (stage.settings["name"], stage.settings["license"]) == ("small", "apache-2.0")
+    assert planned(tmp_path, text, "license=mit")["files"].key != stage.key
+    assert planned(tmp_path, text, "files.name=other")["files"].settings["name"] == "other"

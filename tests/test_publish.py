@@ -92,6 +92,19 @@ def test_the_models_repository_is_whole(context: StageContext) -> None:
     assert "stage.json" not in found
 
 
+def test_a_vision_tower_and_an_adapter_are_published_beside_the_models(context: StageContext) -> None:
+    (context.inputs["export"] / "mmproj-F16.gguf").write_bytes(b"GGUF" + bytes(100))
+    (context.inputs["export"] / "adapter-F16-LoRA.gguf").write_bytes(b"GGUF" + bytes(100))
+    publish.run(SPEC, context)
+    found = {name for name in names(context.out / "GGUF") if name.endswith(".gguf")}
+    assert found == {
+        "Pocket-135M-F16.gguf",
+        "Pocket-135M-Q8_0.gguf",
+        "mmproj-Pocket-135M-F16.gguf",
+        "Pocket-135M-F16-LoRA.gguf",
+    }
+
+
 def test_the_published_model_loads_and_speaks_its_template(context: StageContext) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 

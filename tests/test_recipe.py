@@ -173,3 +173,15 @@ def test_the_models_that_mergekit_names_are_references(tmp_path: Path) -> None:
     merged = recipe.stages["merged"]
     assert isinstance(merged, MergeSpec)
     assert merged.mergekit["models"][0]["model"] == "stage:sft"
+
+
+def test_an_adapter_is_exported_only_of_a_stage_that_trains_one(tmp_path: Path) -> None:
+    files = "  files: {kind: gguf, model: 'stage:sft', adapter: true}\n"
+    (found,) = problems(tmp_path, GOOD + files)
+    assert "small.yaml:12" in found and "stage:sft trains no adapter" in found
+    load(written(tmp_path, GOOD + files), ["sft.lora={r: 8}"])
+
+
+def test_calibration_rows_must_be_rows(tmp_path: Path) -> None:
+    (found,) = problems(tmp_path, GOOD + "  files: {kind: gguf, model: 'stage:sft', imatrix: {rows: 'stage:sft'}}\n")
+    assert "files.imatrix.rows needs rows, stage sft makes model" in found

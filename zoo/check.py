@@ -6,7 +6,18 @@ from collections.abc import Callable, Iterator, Mapping
 from zoo import options, registry
 from zoo.errors import Problem, did_you_mean
 from zoo.refs import HubRef, PathRef, StageRef
-from zoo.schema import Accepts, GRPOSpec, MergeSpec, PublishSpec, Recipe, SFTSpec, StageSpec, VerifySpec, references
+from zoo.schema import (
+    Accepts,
+    GGUFSpec,
+    GRPOSpec,
+    MergeSpec,
+    PublishSpec,
+    Recipe,
+    SFTSpec,
+    StageSpec,
+    VerifySpec,
+    references,
+)
 from zoo.source import Place
 
 __all__ = ["order", "problems", "upstream"]
@@ -20,7 +31,11 @@ def problems(recipe: Recipe, where: Where, *, tiny: bool = False) -> list[Proble
     for name, spec in recipe.stages.items():
         found += _references(recipe, name, spec, where, tiny)
         found += _options(name, spec, where)
-    return found or list(_circles(recipe, where)) or [*_gates(recipe, where), *_adapters(recipe, where)]
+    return (
+        found
+        or list(_circles(recipe, where))
+        or [*_gates(recipe, where), *_adapters(recipe, where), *_exported_adapters(recipe, where)]
+    )
 
 
 def order(stages: Mapping[str, StageSpec]) -> list[str]:
@@ -140,6 +155,19 @@ def _adapters(recipe: Recipe, where: Where) -> Iterator[Problem]:
         elif isinstance(trained.model, StageRef) and recipe.stages[trained.model.name].kind != "tiny":
             what = f"the adapter of {ref} belongs on {trained.model}, which is not published by itself"
             yield Problem(spot, what, "name a training stage that began from a model of a Hub")
+
+
+def _exported_adapters(recipe: Recipe, where: Where) -> Iterator[Problem]:
+    """An adapter can be exported only of a stage that trains one."""
+    for name, spec in recipe.stages.items():
+        if not isinstance(spec, GGUFSpec) or not spec.adapter or not isinstance(spec.model, StageRef):
+            continue
+        if getattr(recipe.stages[spec.model.name], "lora", None) is None:
+            yield Problem(
+                where(("stages", name, "adapter")),
+                f"{name}.adapter: {spec.model} trains no adapter",
+                "name a stage with lora: {...}, or leave adapter out",
+            )
 
 
 def _words(dotted: str) -> tuple[str | int, ...]:

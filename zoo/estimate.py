@@ -15,8 +15,14 @@ from zoo.schema import GGUFSpec, GRPOSpec, MergeSpec, SFTSpec, StageSpec
 __all__ = ["Need", "linear_shapes", "need", "parameters"]
 
 _BYTES = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0}
-# q8_0 keeps a 16-bit scale for every 32 weights.
-_GGUF_BYTES = {"f32": 4.0, "f16": 2.0, "bf16": 2.0, "q8_0": 34 / 32}
+# Bytes a weight, scales included (gguf: GGML_QUANT_SIZES); of the mixtures, as measured on SmolLM2-135M, whose rows do
+# not divide by 256 and fall back to larger types, and as llama.cpp's documentation says of models whose rows do.
+_GGUF_BYTES = {
+    "f32": 4.0, "f16": 2.0, "bf16": 2.0, "q8_0": 34 / 32, "q6_k": 210 / 256, "q5_k_m": 0.72, "q4_k_m": 0.62,
+    "q4_0": 18 / 32,
+}  # fmt: skip
+_GGUF_FALLBACK_BYTES = {"q6_k": 34 / 32, "q5_k_m": 0.85, "q4_k_m": 0.79, "q4_0": 0.69}
+_GGUF_BLOCK = 256
 # Activation bytes a token, a layer and a hidden unit: everything kept, or only each layer's input.
 _KEPT, _RECOMPUTED = 34, 2
 _TRL_MAX_LENGTH = 1024
@@ -68,8 +74,14 @@ def need(spec: StageSpec, config: Mapping[str, Any]) -> Need | None:
         out = _BYTES[str(spec.mergekit.get("out_dtype", spec.mergekit.get("dtype", "float32")))]
         return Need(int(count * out), int(count * out))
     if isinstance(spec, GGUFSpec):
-        return Need(0, int(sum(count * _GGUF_BYTES[kind] for kind in spec.types)))
+        return Need(0, int(sum(count * _gguf_bytes(kind, config) for kind in spec.types)))
     return None
+
+
+def _gguf_bytes(type_: str, config: Mapping[str, Any]) -> float:
+    text = config.get("text_config", config)
+    whole = text["hidden_size"] % _GGUF_BLOCK == 0
+    return _GGUF_BYTES[type_] if whole else _GGUF_FALLBACK_BYTES.get(type_, _GGUF_BYTES[type_])
 
 
 def _training(spec: SFTSpec | GRPOSpec, config: Mapping[str, Any], count: int) -> Need:

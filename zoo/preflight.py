@@ -18,7 +18,7 @@ from zoo.recipe import LoadedRecipe
 from zoo.refs import HubRef, StageRef
 from zoo.schema import GGUFSpec, GRPOSpec, Hardware, SFTSpec
 
-__all__ = ["BaseModel", "base_of", "check_disk", "check_extras", "memory_problem", "needs", "problems"]
+__all__ = ["BaseModel", "base_of", "check_disk", "check_extra", "check_extras", "memory_problem", "needs", "problems"]
 
 _MARGIN = 1.1
 _CHAT_KINDS = ("sft", "grpo", "evaluate", "verify")
@@ -76,12 +76,16 @@ def problems(loaded: LoadedRecipe, stages: Sequence[PlannedStage], look_up: Look
 def check_extras(stages: Iterable[PlannedStage], find: Callable[[str], object | None] = find_spec) -> None:
     """Raise EnvironmentFailure when a stage that is still to run needs something that is not installed."""
     for stage in stages:
-        entry = registry.STAGES[stage.kind]
-        if missing := registry.missing_modules(entry, find):
-            raise EnvironmentFailure(
-                f"stage {stage.name} ({stage.kind}) needs {', '.join(missing)}, which is not installed; "
-                f"run: pip install 'edgezoo[{entry.extra}]'"
-            )
+        check_extra(f"stage {stage.name} ({stage.kind})", stage.kind, find)
+
+
+def check_extra(who: str, kind: str, find: Callable[[str], object | None] = find_spec) -> None:
+    """Raise EnvironmentFailure when a kind of stage needs something that is not installed."""
+    entry = registry.STAGES[kind]
+    if missing := registry.missing_modules(entry, find):
+        raise EnvironmentFailure(
+            f"{who} needs {', '.join(missing)}, which is not installed; run: pip install 'edgezoo[{entry.extra}]'"
+        )
 
 
 def check_disk(
@@ -121,6 +125,23 @@ def _wrong(stage: PlannedStage, model: BaseModel, base: str) -> Iterable[tuple[s
             registry.load("zoo.formats.architectures:supported")(model.config)
         except ExportError as error:
             yield "model", str(error), "leave the gguf stage out, or start from another base"
+        else:
+            yield from _wrong_gguf(spec, model.config)
+
+
+def _wrong_gguf(spec: GGUFSpec, config: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
+    """What would fail after the training: a mistyped tensor name, a vision tower that llama.cpp does not compute."""
+    if spec.tensors:
+        try:
+            shapes = registry.load("zoo.formats.architectures:matrices")(config)
+            registry.load("zoo.exports.gguf.mixture:check_patterns")(spec.tensors, shapes)
+        except ExportError as error:
+            yield "tensors", str(error), "names are those of GGUF, with * for any part"
+    if spec.mmproj and (vision := config.get("vision_config")):
+        try:
+            registry.load("zoo.formats.vision:supported")(vision)
+        except ExportError as error:
+            yield "mmproj", str(error), "write mmproj: null; the files then answer text only"
 
 
 def _at(loaded: LoadedRecipe, stage: PlannedStage, key: str, what: str, instead: str) -> Problem:

@@ -18,6 +18,9 @@ from zoo.source import Place, Source
 
 __all__ = ["LoadedRecipe", "load"]
 
+_OF_THE_RECIPE = ("name", "license")
+"""What a stage takes from the recipe's head when it has such a key and does not say otherwise."""
+
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -188,6 +191,9 @@ def _typed_stage(name: str, settings: Any, raw: Source, problems: list[Problem])
     spec_class: type[StageSpec] = registry.load(registry.STAGES[kind].spec)
     if "agent" in spec_class.model_fields and isinstance(raw.data.get("agent"), dict):
         settings = {**settings, "agent": {**raw.data["agent"], **(settings.get("agent") or {})}}
+    for key in _OF_THE_RECIPE:
+        if key in spec_class.model_fields and isinstance(raw.data.get(key), str):
+            settings = {key: raw.data[key], **settings}
     return _validated(spec_class, settings, raw, place, problems)
 
 

@@ -43,7 +43,7 @@ STAGES: dict[str, StageEntry] = {
     "merge": StageEntry("zoo.schema:MergeSpec", "zoo.merge:run", 1, "model", "merge", ("torch", "mergekit")),
     "grpo": StageEntry("zoo.schema:GRPOSpec", "zoo.trainers.grpo:run", 1, "model", "train", _TRAINING),
     "evaluate": StageEntry("zoo.schema:EvaluateSpec", "zoo.evaluate:run", 1, "scores", "train", _TORCH),
-    "gguf": StageEntry("zoo.schema:GGUFSpec", "zoo.exports.gguf:run", 1, "files", "export", _LLAMA),
+    "gguf": StageEntry("zoo.schema:GGUFSpec", "zoo.exports.gguf:run", 2, "files", "export", _LLAMA),
     "verify": StageEntry("zoo.schema:VerifySpec", "zoo.verify:run", 1, "scores", "export", _LLAMA),
     "publish": StageEntry(
         "zoo.schema:PublishSpec",

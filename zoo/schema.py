@@ -20,6 +20,7 @@ __all__ = [
     "GGUFSpec",
     "GRPOSpec",
     "Gate",
+    "ImportanceSpec",
     "MergeSpec",
     "PublishSpec",
     "Recipe",
@@ -194,13 +195,39 @@ class EvaluateSpec(StageSpec):
     agent: AgentSpec = AgentSpec()
 
 
+class ImportanceSpec(_Model):
+    """What a quantizer learns from which columns matter: rows of the recipe's own world."""
+
+    rows: RowsRef
+    """A data stage."""
+    count: int = Field(64, ge=1)
+    """How many of its rows are read, drawn with the seed."""
+
+
 class GGUFSpec(StageSpec):
     """A checkpoint as GGUF, for llama.cpp."""
 
     kind: Literal["gguf"] = "gguf"
     model: ModelRef
-    types: tuple[Literal["f32", "f16", "bf16", "q8_0"], ...] = ("f16", "q8_0")
-    """One file each."""
+    name: str = ""
+    """What the files call the model; the recipe's name by default."""
+    license: str = ""
+    """SPDX identifier in the files; the recipe's by default."""
+    types: tuple[Literal["f32", "f16", "bf16", "q8_0", "q6_k", "q5_k_m", "q4_k_m", "q4_0"], ...] = ("f16", "q8_0")
+    """One file each. `q4_k_m` and the like are llama.cpp's mixtures: the record says what they really hold."""
+    imatrix: ImportanceSpec | None = None
+    """An importance matrix for the types of six bits and fewer."""
+    tensors: dict[
+        str, Literal["f32", "f16", "bf16", "q8_0", "q6_k", "q5_k", "q5_1", "q5_0", "q4_k", "q4_1", "q4_0"]
+    ] = Field(default_factory=dict)
+    """Pattern of tensor names, for example `blk.*.ffn_down.weight`, -> its type in every file of a quantized type; the
+    first pattern that fits counts."""
+    shard_bytes: int | None = Field(None, ge=1)
+    """Split files at so many bytes."""
+    mmproj: Literal["f32", "f16", "bf16", "q8_0"] | None = "f16"
+    """The type of the vision tower's file, for a model that has one; null leaves it out."""
+    adapter: bool = False
+    """Also the LoRA adapter of the stage that made the model, as a file of its own."""
 
 
 class Gate(_Model):
@@ -318,6 +345,8 @@ def references(spec: BaseModel) -> Iterator[tuple[str, Ref, Accepts]]:
             yield from ((f"{name}.{label}", ref, accepts) for label, ref in value.items())
         elif accepts and isinstance(value, tuple):
             yield from ((f"{name}.{index}", ref, accepts) for index, ref in enumerate(value))
+        elif isinstance(value, BaseModel):
+            yield from ((f"{name}.{place}", ref, inner) for place, ref, inner in references(value))
     if isinstance(spec, MergeSpec):
         yield from _merge_references(spec.mergekit, "mergekit")
 

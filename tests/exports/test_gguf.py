@@ -6,32 +6,24 @@ import shutil
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-import lively_model
 import numpy as np
 import pytest
 import torch
+from gguf_distance import distance
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen3Config
 
 from zoo.errors import ExportError, ModelError
-from zoo.exports.gguf import convert, file_name, run
+from zoo.exports.gguf import Labels, Options, convert, file_name, run
 from zoo.formats import gguf_header
-from zoo.metrics import agreement, divergence
 from zoo.records import Metric, StageContext, StageRecord
 from zoo.schema import GGUFSpec
-from zoo.serving import open_gguf, open_torch
 
-CHAT = [{"role": "user", "content": "Set an alarm for 7:30. Turn on Bluetooth."}]
 # Distance to torch in nats that each type may have on a lively random model, whose logits are large.
 KL = {"f32": 1e-9, "f16": 1e-5, "bf16": 1e-3, "q8_0": 1e-2}
-
-
-@pytest.fixture(scope="session")
-def lively(tiny_llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint. Only read."""
-    return lively_model.make(tiny_llama, tmp_path_factory.mktemp("lively") / "model")
 
 
 def other_architecture(name: str, checkpoint: Path, folder: Path) -> Path:
@@ -59,15 +51,6 @@ def other_architecture(name: str, checkpoint: Path, folder: Path) -> Path:
         file.unlink()
     model.save_pretrained(folder)
     return folder
-
-
-def distance(checkpoint: Path, file: Path, exact: bool = True) -> float:
-    """Mean KL from torch to the file, over a prompt."""
-    with open_torch(checkpoint) as reference, open_gguf(file, threads=1, context=512, exact=exact) as candidate:
-        ids = reference.encode(CHAT) * 4
-        assert candidate.encode(CHAT) * 4 == ids
-        both = reference.logits(ids[:-1]), candidate.logits(ids[:-1])
-        return agreement([divergence(*both, ids[1:])]).mean_kl
 
 
 @pytest.mark.parametrize("type_", ["f32", "f16", "bf16", "q8_0"])
@@ -121,12 +104,15 @@ def test_transformers_reads_the_same_weights_back(lively: Path, tmp_path: Path) 
 
 
 def test_metadata_is_complete(lively: Path, tmp_path: Path) -> None:
-    convert(lively, tmp_path / "model.gguf", "f16", base_model="HuggingFaceTB/SmolLM2-135M-Instruct")
+    labels = Labels("pocket-135m", "apache-2.0", "HuggingFaceTB/SmolLM2-135M-Instruct")
+    convert(lively, tmp_path / "model.gguf", "f16", options=Options(labels))
     data = gguf_header.read(tmp_path / "model.gguf").metadata
     assert data["general.file_type"] == 1
     assert data["general.quantization_version"] == 2
     assert data["general.base_model.0.name"] == "SmolLM2-135M-Instruct"
     assert data["general.base_model.0.organization"] == "HuggingFaceTB"
+    assert data["general.base_model.0.repo_url"] == "https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct"
+    assert (data["general.name"], data["general.license"]) == ("pocket-135m", "apache-2.0")
     assert data["llama.context_length"] == 4096
     assert data["llama.rope.freq_base"] == 100_000.0
     assert data["llama.attention.head_count_kv"] == 2
@@ -336,6 +322,36 @@ def test_three_stop_tokens_have_a_place_each(tiny_llama: Path, tmp_path: Path) -
     convert(folder, tmp_path / "model.gguf", "f16")
     data = gguf_header.read(tmp_path / "model.gguf").metadata
     assert [data[f"tokenizer.ggml.{name}_token_id"] for name in ("eos", "eot", "eom")] == [2, 0, 300]
+    set_json("generation_config.json", eos_token_id=[0, 2, 300, 301])(folder)
+    with pytest.raises(ExportError, match=r"ends at 4 tokens \(\[2, 0, 300, 301\]\), GGUF names 3"):
+        convert(folder, tmp_path / "model.gguf", "f16")
+
+
+def test_recommended_sampling_is_told_where_the_checkpoint_samples(tiny_llama: Path, tmp_path: Path) -> None:
+    advice = {"do_sample": True, "temperature": 0.7, "top_k": 20, "top_p": 0.8, "repetition_penalty": 1.05}
+    folder = edited(tiny_llama, tmp_path / "model", set_json("generation_config.json", **advice))
+    convert(folder, tmp_path / "model.gguf", "f16")
+    data = gguf_header.read(tmp_path / "model.gguf").metadata
+    told = {key: value for key, value in data.items() if key.startswith("general.sampling.")}
+    assert told == pytest.approx({
+        "general.sampling.temp": 0.7, "general.sampling.top_k": 20, "general.sampling.top_p": 0.8,
+        "general.sampling.penalty_repeat": 1.05,
+    })  # fmt: skip
+    set_json("generation_config.json", do_sample=False)(folder)
+    convert(folder, tmp_path / "model.gguf", "f16")
+    assert not any("sampling" in key for key in gguf_header.read(tmp_path / "model.gguf").metadata)
+    set_json("generation_config.json", do_sample=True, temperature="warm")(folder)
+    with pytest.raises(ModelError, match="no generation settings"):
+        convert(folder, tmp_path / "model.gguf", "f16")
+
+
+def test_a_disk_without_room_is_known_before_the_first_byte(
+    tiny_llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
+    with pytest.raises(ExportError, match=r"needs \d+ MiB, 0 MiB are free"):
+        convert(tiny_llama, tmp_path / "model.gguf", "f32")
+    assert list(tmp_path.iterdir()) == []
 
 
 def context(model: Path, out: Path, **more: Any) -> StageContext:
@@ -367,6 +383,17 @@ def test_the_stage_writes_one_file_per_type_and_says_what_they_are(tiny_llama: P
     json.dumps(result.notes)
 
 
-def test_the_stage_says_that_images_are_not_part_of_the_file(tiny_vlm: Path, tmp_path: Path) -> None:
+def test_the_stage_writes_the_vision_tower_and_the_adapter_beside(tiny_vlm: Path, tmp_path: Path) -> None:
     result = run(GGUFSpec(model="stage:grpo", types=("f16",)), context(tiny_vlm, tmp_path / "out"))
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["mmproj-F16.gguf", "model-F16.gguf"]
+    assert "--mmproj" in result.notes["images"]
+    assert result.notes["mmproj"]["tensor_types"]["F16"] > 0
+    with pytest.raises(ExportError, match="holds no adapter"):
+        run(GGUFSpec(model="stage:grpo", types=("f16",), adapter=True), context(tiny_vlm, tmp_path / "again"))
+    json.dumps(result.notes)
+
+
+def test_the_stage_says_that_images_are_not_part_of_the_file(tiny_vlm: Path, tmp_path: Path) -> None:
+    result = run(GGUFSpec(model="stage:grpo", types=("f16",), mmproj=None), context(tiny_vlm, tmp_path / "out"))
     assert "not images" in result.notes["images"]
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["model-F16.gguf"]

@@ -1,5 +1,6 @@
 """The table of architectures, asked with a `config.json` alone."""
 
+import json
 import subprocess
 import sys
 from typing import Any
@@ -7,7 +8,8 @@ from typing import Any
 import pytest
 
 from zoo.errors import ExportError
-from zoo.formats.architectures import ARCHITECTURES, supported
+from zoo.formats import weights
+from zoo.formats.architectures import ARCHITECTURES, language_tensors, matrices, of, supported
 
 QWEN_VL = {  # as transformers 4 wrote it: flat, the rotary type under `type`
     "architectures": ["Qwen2_5_VLForConditionalGeneration"], "hidden_act": "silu", "use_sliding_window": False,
@@ -49,3 +51,14 @@ def test_asking_imports_nothing_heavy() -> None:
         "assert not {'torch', 'transformers', 'gguf', 'numpy'} & set(sys.modules), sorted(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", ask], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("name", ["tiny_llama", "tiny_vlm"])
+def test_what_can_be_quantized_is_known_from_the_config_alone(name: str, request: pytest.FixtureRequest) -> None:
+    from transformers import AutoConfig
+
+    folder = request.getfixturevalue(name)
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    text = AutoConfig.from_pretrained(folder).get_text_config()
+    stored = language_tensors(weights.index(folder), of(config), text, True)
+    assert matrices(config) == {one.name: one.stored.shape for one in stored if len(one.stored.shape) == 2}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from zoo.cards.tables import NOT_RUN, interval, number, percent, size, table
+from zoo.formats import gguf_names
 from zoo.records import Metric, StageRecord
 
 __all__ = ["ExportedFile", "comparisons", "exported_files", "exports_table", "measured_table", "scores_table"]
@@ -121,8 +122,8 @@ def _exported(
     source: str,
     name: str,
 ) -> ExportedFile:
-    type_ = source.rpartition(".")[0].rpartition("-")[2]
-    kind = type_.lower()
+    kind = gguf_names.type_of(source)
+    type_ = kind.upper()
 
     def of(record: StageRecord | None, metric: str) -> Metric | None:
         return record.metrics.get(f"{kind}.{metric}") if record else None

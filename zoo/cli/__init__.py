@@ -25,6 +25,7 @@ _COMMANDS = {
     "card": ("zoo.cli.card:card", "Show and check the cards of a finished run."),
     "zoo": ("zoo.cli.zoo:zoo", "List the models that recipes published."),
     "resume": ("zoo.cli.resume:resume", "Go on, on any machine, with a run whose checkpoints are kept on a Hub."),
+    "export": ("zoo.cli.export:export", "Write any checkpoint as files for the edge."),
     "hub": ("zoo.cli.hubs:hub", "The embedded Hub: serve it, seed it."),
     "pull": ("zoo.cli.hubs:pull", "Fetch a repository, or one file of it, from a Hub."),
     "act": ("zoo.cli.act:act", "Let a model operate the embedded phone, step by step."),

@@ -20,6 +20,9 @@ __all__ = ["Vocabulary", "read"]
 # gguf.TokenType; llama.cpp matches CONTROL and USER_DEFINED tokens in the text before it splits it.
 _NORMAL, _CONTROL, _USER_DEFINED, _UNUSED = 1, 3, 4, 5
 
+_ENDS = ("eos", "eot", "eom")
+"""Where llama.cpp ends an answer."""
+
 _QWEN2_SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
@@ -157,7 +160,12 @@ def _added_around(tokenizer: Any) -> tuple[int | None, int | None]:
 
 def _special(folder: Path, tokenizer: Any) -> dict[str, int]:
     stops = _stop_ids(folder, tokenizer)
-    ends = dict(zip(("eos", "eot", "eom"), stops, strict=False))
+    if len(stops) > len(_ENDS):
+        raise ExportError(
+            f"{folder}: an answer ends at {len(stops)} tokens ({stops}), GGUF names {len(_ENDS)}; keep those that the "
+            "chat template writes in generation_config.json"
+        )
+    ends = dict(zip(_ENDS, stops, strict=False))
     named = {"bos": tokenizer.bos_token_id, "unk": tokenizer.unk_token_id, "pad": tokenizer.pad_token_id, **ends}
     return {name: token for name, token in named.items() if token is not None}
 

@@ -6,6 +6,7 @@ A wrong entry gives a file that loads and talks nonsense, so every row is compar
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import ExportError
@@ -14,7 +15,18 @@ from zoo.formats.weights import StoredTensor
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["ARCHITECTURES", "Architecture", "LanguageTensor", "language_tensors", "of", "sizes", "supported"]
+__all__ = [
+    "ARCHITECTURES",
+    "Architecture",
+    "LanguageTensor",
+    "language_name",
+    "language_tensor",
+    "language_tensors",
+    "matrices",
+    "of",
+    "sizes",
+    "supported",
+]
 
 _ROTARY_TYPES = (None, "default", "mrope")
 
@@ -53,7 +65,7 @@ def of(config: Mapping[str, Any]) -> Architecture:
     if names[0] not in ARCHITECTURES:
         raise ExportError(
             f"no GGUF export for the architecture {names[0]}; known: {', '.join(ARCHITECTURES)}. "
-            "A new one is a row in zoo/exports/architectures.py"
+            "A new one is a row in zoo/formats/architectures.py"
         )
     return ARCHITECTURES[names[0]]
 
@@ -143,25 +155,65 @@ def language_tensors(
 
     Raises ExportError for a tensor that llama.cpp has no place for.
     """
+    for tensor in stored:
+        key = language_name(tensor.name)
+        if key is None or (tied and key == "lm_head.weight"):
+            continue
+        found = language_tensor(tensor, key, architecture, text)
+        if found is None:
+            raise ExportError(f"{tensor.file}: {architecture.gguf} in llama.cpp has no tensor for {tensor.name}")
+        yield found
+
+
+def language_tensor(stored: StoredTensor, key: str, architecture: Architecture, text: Any) -> LanguageTensor | None:
+    """A stored tensor as the one that transformers calls `key`; None when llama.cpp has no place for that."""
+    key = language_name(key) or ""
+    name = _name_map(architecture.gguf, text.num_hidden_layers).get_name(key, try_suffixes=(".weight", ".bias"))
+    heads = _rotary_heads(key, text) if architecture.interleaved_rotary else 0
+    return LanguageTensor(name, stored, heads) if name else None
+
+
+@cache
+def _name_map(gguf_name: str, layers: int) -> Any:
     import gguf
 
     kinds = {name: kind for kind, name in gguf.MODEL_ARCH_NAMES.items()}
-    names = gguf.get_tensor_name_map(kinds[architecture.gguf], text.num_hidden_layers)
-    for tensor in stored:
-        key = _language_name(tensor.name)
-        if key is None or (tied and key == "lm_head.weight"):
-            continue
-        name = names.get_name(key, try_suffixes=(".weight", ".bias"))
-        if name is None:
-            raise ExportError(f"{tensor.file}: {architecture.gguf} in llama.cpp has no tensor for {tensor.name}")
-        yield LanguageTensor(name, tensor, _rotary_heads(key, text) if architecture.interleaved_rotary else 0)
+    return gguf.get_tensor_name_map(kinds[gguf_name], layers)
 
 
-def _language_name(name: str) -> str | None:
-    """A tensor's name without what transformers 5 puts around a language model; None for the vision tower."""
+def language_name(name: str) -> str | None:
+    """A tensor's name without what transformers 5 puts around a language model; None for the vision tower.
+
+    >>> language_name("model.language_model.layers.0.mlp.up_proj.weight")
+    'model.layers.0.mlp.up_proj.weight'
+    """
     if name.startswith(("visual.", "model.visual.")):
         return None
     return name.replace("model.language_model.", "model.", 1)
+
+
+def matrices(config: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+    """The tensors of two dimensions that the language model of a `config.json` has in GGUF, with their shapes, rows
+    first: what can be quantized is so known before there is a checkpoint.
+
+    Raises ExportError for an unknown architecture, KeyError for a config without its sizes.
+    """
+    of(config)
+    text = config if "hidden_size" in config else _text_config(config)
+    hidden, inner, heads = text["hidden_size"], text["intermediate_size"], text["num_attention_heads"]
+    head = text.get("head_dim") or hidden // heads
+    keys = head * (text.get("num_key_value_heads") or heads)
+    block = {
+        "attn_q": (head * heads, hidden), "attn_k": (keys, hidden), "attn_v": (keys, hidden),
+        "attn_output": (hidden, head * heads), "ffn_gate": (inner, hidden), "ffn_up": (inner, hidden),
+        "ffn_down": (hidden, inner),
+    }  # fmt: skip
+    tied = text.get("tie_word_embeddings", config.get("tie_word_embeddings", False))
+    ends = ("token_embd.weight",) if tied else ("token_embd.weight", "output.weight")
+    layers = range(text["num_hidden_layers"])
+    return dict.fromkeys(ends, (text["vocab_size"], hidden)) | {
+        f"blk.{layer}.{name}.weight": shape for layer in layers for name, shape in block.items()
+    }
 
 
 def _rotary_heads(name: str, text: Any) -> int:

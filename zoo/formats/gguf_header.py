@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import ExportError
+from zoo.formats import gguf_names
 
 __all__ = ["Header", "Tensor", "read"]
 
@@ -35,6 +36,8 @@ class Tensor:
     offset: int
     """Bytes from the start of the file."""
     bytes: int
+    file: Path
+    """Of a split model, the file that this one lies in."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +63,27 @@ class Header:
 
 
 def read(file: Path) -> Header:
-    """Read and check a header.
+    """Read and check a header; of a split model, given its first file, with the tensors of all.
 
-    Raises ExportError when the file is none of GGUF version 3, is cut short, or holds a tensor type unknown here.
+    Raises ExportError when the file is none of GGUF version 3, is cut short, or holds a tensor type unknown here, and
+    when a split model lacks a file or is named by another than its first.
     """
+    header = _read_one(file)
+    if int(header.metadata.get("split.count", 1)) < 2:
+        return header
+    if header.metadata.get("split.no"):
+        raise ExportError(f"{file}: one part of a split model; name the first, ...-00001-of-...")
+    parts = gguf_names.shards(file)
+    if absent := [part.name for part in parts if not part.is_file()]:
+        raise ExportError(f"{file}: one part of a split model, of which {', '.join(absent)} is missing")
+    tensors = (tensor for part in parts[1:] for tensor in _read_one(part).tensors)
+    whole = Header(header.metadata, (*header.tensors, *tensors))
+    if len(whole.tensors) != header.metadata.get("split.tensors.count"):
+        raise ExportError(f"{file}: its parts hold {len(whole.tensors)} tensors and are not those of one model")
+    return whole
+
+
+def _read_one(file: Path) -> Header:
     try:
         with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as view:
             return _Walk(view, file).header()
@@ -149,4 +169,4 @@ class _Walk:
                 f"{self._file}: cut short: tensor {name} ends at byte {start + offset + size}, the file has "
                 f"{len(self._view)}; export or download it again"
             )
-        return Tensor(name, shape, type_.name, start + offset, size)
+        return Tensor(name, shape, type_.name, start + offset, size, self._file)

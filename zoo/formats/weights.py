@@ -16,7 +16,7 @@ from zoo.errors import ModelError
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["StoredTensor", "index"]
+__all__ = ["StoredTensor", "index", "tensors_of"]
 
 _ITEM_BYTES = {"F32": 4, "F16": 2, "BF16": 2}
 _INDEX = "model.safetensors.index.json"
@@ -36,19 +36,23 @@ class StoredTensor:
     offset: int
     """Bytes from the start of the file."""
 
-    def load(self) -> "np.ndarray[Any, Any]":
-        """The values in float32, exact for all three types.
+    def load(self, first: int = 0, count: int | None = None) -> "np.ndarray[Any, Any]":
+        """The values in float32, exact for all three types; of `count` rows from `first`, or of all.
 
         Raises ModelError when a value is no number: a model like that diverged, and every export of it is void.
         """
         import numpy as np
 
-        stored = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16}[self.dtype]
-        values = np.fromfile(self.file, stored, count=prod(self.shape), offset=self.offset)
+        stored = np.dtype({"F32": "<f4", "F16": "<f2", "BF16": "<u2"}[self.dtype])
+        shape = self.shape if count is None else (count, *self.shape[1:])
+        start = self.offset + first * prod(self.shape[1:]) * _ITEM_BYTES[self.dtype]
+        values = np.fromfile(self.file, stored, count=prod(shape), offset=start)
         if self.dtype == "BF16":
             # bfloat16 is the upper half of a float32
-            values = (values.astype(np.uint32) << 16).view(np.float32)
-        values = values.astype(np.float32, copy=False).reshape(self.shape)
+            wide = values.astype(np.uint32)
+            wide <<= 16
+            values = wide.view(np.float32)
+        values = values.astype(np.float32, copy=False).reshape(shape)
         if not np.isfinite(values).all():
             raise ModelError(f"{self.file}: tensor {self.name} holds NaN or infinity; the training run diverged")
         return values
@@ -59,7 +63,7 @@ def index(folder: Path) -> list[StoredTensor]:
 
     Raises ModelError when there are no safetensors weights, a shard is missing, or a file is truncated or foreign.
     """
-    return [tensor for file in _files(folder) for tensor in _tensors(file)]
+    return [tensor for file in _files(folder) for tensor in tensors_of(file)]
 
 
 def _files(folder: Path) -> list[Path]:
@@ -76,7 +80,10 @@ def _files(folder: Path) -> list[Path]:
     return files
 
 
-def _tensors(file: Path) -> list[StoredTensor]:
+def tensors_of(file: Path) -> list[StoredTensor]:
+    """Every tensor of one safetensors file. Raises ModelError when it is missing, truncated or foreign."""
+    if not file.is_file():
+        raise ModelError(f"{file.parent}: no {file.name}; weights are read from safetensors only")
     size = file.stat().st_size
     with file.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")

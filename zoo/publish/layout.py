@@ -6,7 +6,6 @@ What is laid out here depends on nothing but the stage's inputs, and no Hub is a
 import hashlib
 import json
 import os
-import re
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -17,6 +16,7 @@ from zoo import checkpoint
 from zoo.cards import CardData, adapter_card, dataset_card, eval_results, gguf_card, model_card, pictures
 from zoo.cards.lineage import hub_repo
 from zoo.errors import ModelError
+from zoo.formats import gguf_names
 from zoo.publish import entry, facts, machine_paths
 from zoo.records import Metric, StageContext, StageRecord, StageResult
 from zoo.schema import PublishSpec
@@ -56,9 +56,6 @@ _DESCRIPTIONS = (
     "NOTICE*",
 )
 
-_SIZE = re.compile(r"^\d+(?:\.\d+)?[kmbt]$", re.IGNORECASE)
-_VERSION = re.compile(r"^v\d")
-
 
 def repositories(spec: PublishSpec) -> list[str]:
     """The repositories that a publication goes to.
@@ -89,7 +86,7 @@ def run(spec: PublishSpec, ctx: StageContext) -> StageResult:
         _lay_out_branch(ctx.inputs[f"branches.{branch}"], branch, spec, ctx.out / BRANCHES / branch)
     if spec.export:
         texts["GGUF"] = gguf_card(data)
-        _lay_out_exports(ctx, names, ctx.out / "model" / "config.json", ctx.out / "GGUF")
+        _lay_out_exports(spec, ctx, names, ctx.out / "model" / "config.json", ctx.out / "GGUF")
         _add(ctx.out / "GGUF", {path: content for path, content in plots.items() if path == _FILES_PLOT})
     if data.adapter_of:
         texts["adapter"] = adapter_card(data)
@@ -139,24 +136,17 @@ def _exports(spec: PublishSpec, ctx: StageContext) -> dict[str, str]:
     files = sorted(ctx.inputs["export"].glob("model-*.gguf"))
     if not files:
         raise RuntimeError(f"the export {spec.export} holds no model-*.gguf")
-    name = _title(spec.repo.partition("/")[2])
-    return {file.name: name + file.name.removeprefix("model") for file in files}
+    return gguf_names.published([file.name for file in files], spec.repo.partition("/")[2])
 
 
-def _title(name: str) -> str:
-    """A repository's name as GGUF's naming convention writes models: `pocket-135m` -> `Pocket-135M`."""
-    return "-".join(_titled(word) for word in name.split("-"))
-
-
-def _titled(word: str) -> str:
-    if _SIZE.match(word):
-        return word.upper()
-    return word if _VERSION.match(word) else word[:1].upper() + word[1:]
-
-
-def _lay_out_exports(ctx: StageContext, names: Mapping[str, str], config: Path, target: Path) -> None:
+def _lay_out_exports(
+    spec: PublishSpec, ctx: StageContext, names: Mapping[str, str], config: Path, target: Path
+) -> None:
     target.mkdir()
     for source, name in names.items():
+        _link(ctx.inputs["export"] / source, target / name)
+    beside = [file.name for file in gguf_names.side_files(ctx.inputs["export"])]
+    for source, name in gguf_names.published(beside, spec.repo.partition("/")[2]).items():
         _link(ctx.inputs["export"] / source, target / name)
     shutil.copyfile(config, target / "config.json")
     if "verify" in ctx.inputs:

@@ -5,7 +5,8 @@ a file still is its model. The object exports llama.cpp's C interface (`llama.h`
 needs are declared here. C structures have no version in them: the layouts below are those of one wheel, and
 `load` refuses any other instead of reading memory at the wrong place.
 
-Covered: loading, decoding, logits, the vocabulary, the KV cache. Not covered: sampling, adapters, images, quantizing.
+Covered: loading, decoding, logits, the vocabulary, the KV cache, adapters, quantizing of rows (the wheel has no
+`llama_model_quantize`). Not covered: sampling; images are in `llama_vision`.
 """
 
 import ctypes
@@ -21,11 +22,13 @@ from zoo.errors import EnvironmentFailure
 
 __all__ = [
     "F32",
+    "FORWARD_LOG",
     "LOG_NAME",
     "NO_FUSED_ATTENTION",
     "PINNED_WHEEL",
     "Batch",
     "ContextParameters",
+    "LogCallback",
     "ModelParameters",
     "check_layout",
     "load",
@@ -43,7 +46,7 @@ F32 = 0
 NO_FUSED_ATTENTION = 0
 """`LLAMA_FLASH_ATTN_TYPE_DISABLED`."""
 _WARNING, _ERROR = 3, 4
-_LogCallback = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)
+LogCallback = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)
 
 
 class ModelParameters(ctypes.Structure):
@@ -135,7 +138,7 @@ _TOKENS = ctypes.POINTER(ctypes.c_int32)
 # name -> (what it returns, its arguments); from `include/llama.h` of the llama.cpp that the wheel was built of.
 _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "llama_backend_init": (None, ()),
-    "llama_log_set": (None, (_LogCallback, _POINTER)),
+    "llama_log_set": (None, (LogCallback, _POINTER)),
     "llama_model_default_params": (ModelParameters, ()),
     "llama_context_default_params": (ContextParameters, ()),
     "llama_model_load_from_file": (_POINTER, (_TEXT, ModelParameters)),
@@ -157,6 +160,16 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "llama_vocab_get_text": (_TEXT, (_POINTER, _INT)),
     "llama_tokenize": (_INT, (_POINTER, _TEXT, _INT, _TOKENS, _INT, _BOOL, _BOOL)),
     "llama_detokenize": (_INT, (_POINTER, _TOKENS, _INT, _TEXT, _INT, _BOOL, _BOOL)),
+    "llama_adapter_lora_init": (_POINTER, (_POINTER, _TEXT)),
+    "llama_set_adapters_lora": (
+        _INT,
+        (_POINTER, ctypes.POINTER(_POINTER), ctypes.c_size_t, ctypes.POINTER(ctypes.c_float)),
+    ),
+    # from `ggml/include/ggml.h`: type, source, target, first row, rows, values in a row, weights of the columns or null
+    "ggml_quantize_chunk": (
+        ctypes.c_size_t,
+        (ctypes.c_int, _POINTER, _POINTER, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, _POINTER),
+    ),
 }
 
 
@@ -172,7 +185,7 @@ def load() -> ctypes.CDLL:
         if function is None:
             raise EnvironmentFailure(f"xllamacpp {PINNED_WHEEL} does not export {name}; {_REINSTALL}")
         function.restype, function.argtypes = result, arguments
-    library.llama_log_set(_FORWARD_LOG, None)
+    library.llama_log_set(FORWARD_LOG, None)
     library.llama_backend_init()
     check_layout(library.llama_model_default_params(), library.llama_context_default_params())
     return library
@@ -274,4 +287,4 @@ def _log(level: int, text: bytes, _: object) -> None:
 
 
 # Kept for as long as the library may call it.
-_FORWARD_LOG = _LogCallback(_log)
+FORWARD_LOG = LogCallback(_log)

@@ -139,6 +139,18 @@ class LlamaRuntime:
                 rows[position - start] = self._row(position - first)
         return rows
 
+    def apply_adapter(self, file: Path) -> None:
+        """Lay a LoRA adapter (a GGUF of its own) over the model, in full strength.
+
+        Raises ExportError when it is truncated, no adapter, or of another architecture or size than the model.
+        """
+        gguf_header.read(file)
+        adapter = self._library.llama_adapter_lora_init(self._model, os.fsencode(file))
+        adapters, scales = (ctypes.c_void_p * 1)(adapter), (ctypes.c_float * 1)(1.0)
+        if not adapter or self._library.llama_set_adapters_lora(self._context, adapters, 1, scales):
+            raise ExportError(f"{file}: llama.cpp does not lay this adapter over {self.file.name}")
+        self._keep(0)
+
     def close(self) -> None:
         """Give the memory back; a second call does nothing."""
         if self._context:

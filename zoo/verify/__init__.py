@@ -15,6 +15,7 @@ from random import Random
 
 from zoo.data.expert import expert_rows
 from zoo.errors import ExportError, GateError
+from zoo.formats import gguf_names
 from zoo.records import Metric, Progress, StageContext, StageResult, no_progress
 from zoo.schema import AgentSpec, DataSpec, Gate, VerifySpec
 from zoo.serving import LlamaRuntime, TorchRuntime, open_gguf, open_torch
@@ -32,7 +33,7 @@ def run(spec: VerifySpec, ctx: StageContext) -> StageResult:
 
     Raises GateError with every failure of every file: file, measure, value, threshold, what to try.
     """
-    files = sorted(ctx.inputs["export"].glob("model-*.gguf"))
+    files = gguf_names.first_files(ctx.inputs["export"])
     _check_gates(files, spec.gates)
     steps = held_out_steps(spec.agent, spec.prompts, ctx.seed)
     with open_torch(ctx.inputs["against"], ctx.device) as reference:
@@ -90,7 +91,12 @@ def inspect(
         called = compare_actions(reference, sound, prompts, answer_tokens, progress)
     return [
         FileReport(
-            file.name, _type(file), file.stat().st_size, checked[file], agreements.get(file.name), called.get(file.name)
+            file.name,
+            gguf_names.type_of(file.name),
+            sum(one.stat().st_size for one in gguf_names.shards(file)),
+            checked[file],
+            agreements.get(file.name),
+            called.get(file.name),
         )
         for file in files
     ]
@@ -114,14 +120,9 @@ def _checked(reference: TorchRuntime, opened: LlamaRuntime | str, steps: Sequenc
     return (Check("loads", True), *checks(reference, opened, [step.prompt for step in steps]))
 
 
-def _type(file: Path) -> str:
-    """`model-Q8_0.gguf` -> `q8_0`."""
-    return file.stem.removeprefix("model-").lower()
-
-
 def _check_gates(files: Sequence[Path], gates: Mapping[str, Gate]) -> None:
     """Every file has a gate and every gate a file: what was not measured must not look as if it had passed."""
-    types = Counter(_type(file) for file in files)
+    types = Counter(gguf_names.type_of(file.name) for file in files)
     if without := sorted(types.keys() - gates.keys()):
         raise GateError(f"no gate for {', '.join(without)}; write gates.{without[0]} in the verify stage")
     if unused := sorted(gates.keys() - types.keys()):
