@@ -215,6 +215,11 @@ class Gate(_Model):
     but 2 points for 4 to 6 bits. Needs `tasks`."""
 
 
+def _without_defaults(value: Any) -> Any:
+    """`f16: default` says the same as no `f16` at all, and so must have the same key."""
+    return {name: gate for name, gate in value.items() if gate != "default"} if isinstance(value, dict) else value
+
+
 class VerifySpec(StageSpec):
     """Whether exported files still are the model that was trained; a file beyond its gate fails the run."""
 
@@ -232,7 +237,7 @@ class VerifySpec(StageSpec):
     """How many of the held-out steps are also answered greedily by both, and their actions compared."""
     tasks: int = Field(0, ge=0)
     """Held-out tasks that the checkpoint and every file are let act on; 0 for none. Minutes on a CPU."""
-    gates: dict[str, Gate | Literal["default"]] = Field(default_factory=dict)
+    gates: Annotated[dict[str, Gate], BeforeValidator(_without_defaults)] = Field(default_factory=dict)
     """Per type of the export. A type without one, or with `default`, is held to the default of its precision."""
     optional: tuple[str, ...] = ()
     """Types whose file may fall short: it is then not published, the card says so, and the run goes on."""
@@ -241,7 +246,7 @@ class VerifySpec(StageSpec):
     @model_validator(mode="after")
     def _measured(self) -> Self:
         for name, gate in self.gates.items():
-            if isinstance(gate, Gate) and gate.success_drop is not None and not self.tasks:
+            if gate.success_drop is not None and not self.tasks:
                 raise ValueError(f"gates.{name}.success_drop needs tasks to be measured on; write tasks: 50")
         return self
 
