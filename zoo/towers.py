@@ -67,8 +67,8 @@ class TowerChanges:
 def tower_of(name: str) -> str:
     """The tower of a tensor, by its name in transformers 4 or 5.
 
-    >>> tower_of("model.visual.blocks.0.attn.qkv.weight"), tower_of("visual.merger.mlp.0.bias"), tower_of("lm_head.weight")
-    ('vision', 'projector', 'language')
+    >>> [tower_of(name) for name in ("model.visual.blocks.0.norm1.weight", "visual.merger.ln_q.weight", "norm.weight")]
+    ['vision', 'projector', 'language']
     """
     inner = _plain(name)
     for prefix in _VISION:
@@ -211,8 +211,8 @@ def _same(one: StoredTensor, other: StoredTensor) -> bool:
     """Whether two tensors hold the same values, both rounded to the coarser of their types."""
     if one.shape != other.shape:
         raise ModelError(
-            f"{other.file}: {other.name} has the shape {other.shape}, in {one.file.parent} {one.shape}: the one was not "
-            "trained from the other"
+            f"{other.file}: {other.name} has the shape {other.shape}, in {one.file.parent} {one.shape}: the one was "
+            "not trained from the other"
         )
     coarser = min(one.dtype, other.dtype, key=_COARSE.index)
     return _bytes(_rounded(one, coarser)) == _bytes(_rounded(other, coarser))

@@ -28,8 +28,8 @@ class Grammar:
         self._sampler = library.llama_sampler_init_grammar(vocabulary, text.encode(), b"root") if text.strip() else 0
         if not self._sampler:
             raise DataError(
-                f"llama.cpp does not read the grammar {text[:60]!r}: it must be GBNF with a rule `root`, every rule that "
-                "it names defined, and none that begins with itself"
+                f"llama.cpp does not read the grammar {text[:60]!r}: it must be GBNF with a rule `root`, every rule "
+                "that it names defined, and none that begins with itself"
             )
 
     def choose(self, logits: "np.ndarray[Any, Any]") -> int:

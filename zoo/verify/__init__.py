@@ -8,24 +8,34 @@ Covered: GGUF in llama.cpp, text. Not covered: images, which llama.cpp reads thr
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from zoo import towers
 from zoo.errors import GateError, ModelError
-from zoo.records import Metric, StageContext, StageResult
+from zoo.records import Metric, Progress, StageContext, StageResult, no_progress
 from zoo.schema import VerifySpec
 from zoo.serving import open_torch
 from zoo.verify.gates import gate_of
 from zoo.verify.inspection import SPLIT, Material, held_out_steps, inspect, material
 from zoo.verify.plot import PLOT_NAME, draw
-from zoo.verify.report import REPORT_NAME, FileReport, metrics, row, write
-from zoo.verify.structure import Check
+from zoo.verify.report import REPORT_NAME, metrics, plain, row, write
 from zoo.verify.texts import digest
 from zoo.verify.verdict import failures
 
-__all__ = ["PLOT_NAME", "REPORT_NAME", "Material", "held_out_steps", "inspect", "material", "run"]
+__all__ = [
+    "PLOT_NAME",
+    "REPORT_NAME",
+    "draw",
+    "examine",
+    "held_out_steps",
+    "inspect",
+    "material",
+    "plain",
+    "run",
+    "write",
+]
 
 
 def run(spec: VerifySpec, ctx: StageContext) -> StageResult:
@@ -39,31 +49,50 @@ def run(spec: VerifySpec, ctx: StageContext) -> StageResult:
     export, against = ctx.inputs["export"], ctx.inputs["against"]
     files = {file: _type(file) for file in sorted(export.glob("model-*.gguf"))}
     _check_names(files, spec)
-    compared = material(spec.agent, spec.prompts, spec.texts, spec.actions, spec.tasks, ctx.seed)
-    with open_torch(against, ctx.device) as reference:
-        reports = inspect(reference, files, compared, ctx.progress)
-    gates = {report.file: gate_of(report.type, spec.gates, spec.tasks) for report in reports}
-    wrong = {report.file: failures(report, gates[report.file]) for report in reports}
-    projectors = [_projector(file, against) for file in sorted(export.glob("mmproj*.gguf"))]
-    must = {
-        **{report.file: wrong[report.file] for report in reports if report.type not in spec.optional},
-        **{file: [f"{check.name}: {check.detail}"] for file, check in projectors if check.passed is False},
-    }
-    data = {
-        "passed": not any(must.values()),
-        "reference": {"runtime": "torch", "dtype": "float32"},
-        "steps": _compared(spec, compared, ctx.seed),
-        "files": [
-            row(report, gates[report.file], wrong[report.file], report.type in spec.optional) for report in reports
-        ],
-        "projectors": [{"file": file, "passed": check.passed, "detail": check.detail} for file, check in projectors],
-        "towers": towers.changes(ctx.inputs["base"], against).as_data() if "base" in ctx.inputs else None,
-    }
+    data, measured = examine(spec, files, against, ctx.seed, device=ctx.device, progress=ctx.progress)
+    data["projectors"] = [_projector(file, against) for file in sorted(export.glob("mmproj*.gguf"))]
+    data["towers"] = towers.changes(ctx.inputs["base"], against).as_data() if "base" in ctx.inputs else None
+    data["passed"] = data["passed"] and all(one["passed"] for one in data["projectors"])
     for folder in (ctx.scratch, ctx.out):
         write(folder, data)
         draw(data["files"], folder / PLOT_NAME)
-    _refuse(must, ctx.scratch / REPORT_NAME)
-    return StageResult(_metrics(reports), _notes(data))
+    _refuse(data, ctx.scratch / REPORT_NAME)
+    return StageResult(measured, _notes(data))
+
+
+def examine(
+    spec: VerifySpec,
+    files: Mapping[Path, str],
+    against: Path,
+    seed: int,
+    *,
+    device: str = "cpu",
+    threads: int | None = None,
+    progress: Progress = no_progress,
+) -> tuple[dict[str, Any], dict[str, Metric]]:
+    """Compare files (path -> the type whose gate it is held to) with the checkpoint folder `against`.
+
+    Returns what `verify.json` says, and the numbers of a record. Nothing is raised for a file that falls short; it
+    counts as passed when its type is optional.
+
+    Raises ModelError when the checkpoint cannot be loaded, DataError when the world does not have so many tasks.
+    """
+    compared = material(spec.agent, spec.prompts, spec.texts, spec.actions, spec.tasks, seed)
+    with open_torch(against, device) as reference:
+        reports = inspect(reference, files, compared, progress, threads)
+    rows = []
+    measured: dict[str, Metric] = {}
+    for report in reports:
+        gate = gate_of(report.type, spec.gates, spec.tasks)
+        rows.append(row(report, gate, failures(report, gate), report.type in spec.optional))
+        measured |= metrics(report)
+    data = {
+        "passed": all(one["passed"] or one["optional"] for one in rows),
+        "reference": {"runtime": "torch", "dtype": "float32"},
+        "steps": _compared(spec, compared, seed),
+        "files": rows,
+    }
+    return data, measured
 
 
 def _compared(spec: VerifySpec, compared: Material, seed: int) -> dict[str, Any]:
@@ -80,7 +109,8 @@ def _compared(spec: VerifySpec, compared: Material, seed: int) -> dict[str, Any]
 
 def _notes(data: Mapping[str, Any]) -> dict[str, Any]:
     """The report without its curves, and two lists for whoever publishes."""
-    rows = [{name: value for name, value in one.items() if name != "curves"} for one in data["files"]]
+    files = plain(data["files"])
+    rows = [{name: value for name, value in one.items() if name != "curves"} for one in files]
     return {
         "files": rows,
         "passed": [one["file"] for one in rows if one["passed"]],
@@ -91,24 +121,17 @@ def _notes(data: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _metrics(reports: Sequence[FileReport]) -> dict[str, Metric]:
-    measured: dict[str, Metric] = {}
-    for report in reports:
-        measured |= metrics(report)
-    return measured
-
-
 def _type(file: Path) -> str:
     """`model-Q8_0.gguf` -> `q8_0`."""
     return file.stem.removeprefix("model-").lower()
 
 
-def _projector(file: Path, checkpoint: Path) -> tuple[str, Check]:
+def _projector(file: Path, checkpoint: Path) -> dict[str, Any]:
     """Whether a vision file was made of this checkpoint and not of the stock model."""
     try:
-        return file.name, Check("projector", True, towers.check_projector(file, checkpoint))
+        return {"file": file.name, "passed": True, "detail": towers.check_projector(file, checkpoint)}
     except ModelError as error:
-        return file.name, Check("projector", False, str(error))
+        return {"file": file.name, "passed": False, "detail": str(error)}
 
 
 def _check_names(files: Mapping[Path, str], spec: VerifySpec) -> None:
@@ -122,6 +145,12 @@ def _check_names(files: Mapping[Path, str], spec: VerifySpec) -> None:
         raise GateError(f"optional names {', '.join(unused)}, but the export has no such file; export it or drop it")
 
 
-def _refuse(wrong: Mapping[str, Sequence[str]], report: Path) -> None:
-    if lines := [f"  {line}" for file, found in wrong.items() for line in ((file + ":", *found) if found else ())]:
-        raise GateError("\n".join(["the export is not the model that was trained", *lines, f"full report: {report}"]))
+def _refuse(data: Mapping[str, Any], report: Path) -> None:
+    if data["passed"]:
+        return
+    lines = ["the export is not the model that was trained"]
+    for one in data["files"]:
+        if not one["passed"] and not one["optional"]:
+            lines += [f"  {one['file']}:", *(f"  {line}" for line in one["failures"])]
+    lines += [f"  {one['detail']}" for one in data["projectors"] if not one["passed"]]
+    raise GateError("\n".join([*lines, f"full report: {report}"]))

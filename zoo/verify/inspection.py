@@ -124,10 +124,14 @@ def _checked(
     if isinstance(opened, str):
         return [Check("loads", False, opened)]
     found = [
-        Check("loads", True, f"{opened.weights_bytes / 2**20:.0f} MiB of weights"),
+        Check("loads", True, _weighed(opened)),
         *checks(reference, opened, prompts),
     ]
     return [*found, rendered_alike(reference, opened.file, prompts[:2])]
+
+
+def _weighed(opened: LlamaRuntime) -> str:
+    return f"{opened.weights_bytes / 2**20:.0f} MiB of weights, {opened.header.bits_per_weight:.2f} bits each"
 
 
 def _ends(actions: ActionAgreement | None) -> list[Check]:

@@ -14,7 +14,7 @@ from zoo.verify.comparison import ActionAgreement, Closeness
 from zoo.verify.structure import Check
 from zoo.verify.tasks import TaskAgreement
 
-__all__ = ["GENERAL", "REPORT_NAME", "STEPS", "FileReport", "metrics", "row", "write"]
+__all__ = ["GENERAL", "REPORT_NAME", "STEPS", "FileReport", "metrics", "plain", "row", "write"]
 
 REPORT_NAME = "verify.json"
 STEPS = "steps"
@@ -98,14 +98,14 @@ def _tasks_row(tasks: TaskAgreement) -> dict[str, Any]:
 def write(folder: Path, data: Mapping[str, Any]) -> None:
     """Write `verify.json`, whole or not at all."""
     part = folder / (REPORT_NAME + ".part")
-    part.write_text(json.dumps(_plain(data), indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
+    part.write_text(json.dumps(plain(data), indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
     part.replace(folder / REPORT_NAME)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A broken file may measure as NaN, which JSON does not have: null, like all that is no number."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {name: _plain(one) for name, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
+        return {name: plain(one) for name, one in value.items()}
+    return [plain(one) for one in value] if isinstance(value, list | tuple) else value
