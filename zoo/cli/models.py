@@ -1,5 +1,6 @@
 """Models that a command line names: a file, a folder, or a repository of a Hub, brought to this machine."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from zoo.errors import ModelError
 from zoo.hub import Pinned
 from zoo.refs import HubRef, parse
 
-__all__ = ["checkpoint", "gguf_files", "model"]
+__all__ = ["be_quiet", "checkpoint", "gguf_files", "model"]
 
 
 def gguf_files(named: str, part: str | None, offline: bool) -> list[Path]:
@@ -60,6 +61,18 @@ def model(named: str, part: str | None, offline: bool) -> Path:
         return found[0]
     with _asked(named, offline) as (pinned, there):
         return _one(pinned, _ggufs(there), part) if _ggufs(there) else hub.fetch(pinned)
+
+
+def be_quiet() -> None:
+    """Before torch is loaded: the command draws its own progress, and OpenMP's threads must not spin (`zoo.worker`)."""
+    from zoo.worker import ENVIRONMENT
+
+    for name in ("GOMP_SPINCOUNT", "TOKENIZERS_PARALLELISM"):
+        os.environ.setdefault(name, ENVIRONMENT[name])
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
 
 
 def _one(pinned: Pinned, there: dict[str, int], part: str | None) -> Path:

@@ -1,7 +1,6 @@
 """The command that says whether a file is the model that it claims to be: verify."""
 
 import json
-import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -119,7 +118,7 @@ def _examined(
     from zoo import machine
     from zoo.verify import examine, plain
 
-    _be_quiet()
+    models.be_quiet()
     typed = {file: _type(file) if type_ == "auto" else type_.lower() for file in files}
     with _progress(console) as progress:
         progress(0, None, comparing="threads: which number is fastest here")
@@ -148,18 +147,6 @@ def _measured_threads(files: list[Path]) -> int | None:
         with suppress(ExportError):
             return fastest_threads(file).threads
     return None
-
-
-def _be_quiet() -> None:
-    """One progress line is enough, without that of transformers; and OpenMP's threads must not spin (`zoo.worker`)."""
-    from zoo.worker import ENVIRONMENT
-
-    for name in ("GOMP_SPINCOUNT", "TOKENIZERS_PARALLELISM"):
-        os.environ.setdefault(name, ENVIRONMENT[name])
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
 
 
 @contextmanager

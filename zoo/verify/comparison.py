@@ -146,6 +146,8 @@ def compare_actions(
     progress: Progress = no_progress,
 ) -> dict[str, ActionAgreement]:
     """Whether each candidate calls what the reference calls, both answering greedily."""
+    if not prompts or not candidates:
+        return {}
     wanted = _answers(reference, prompts, answer_tokens)
     found: dict[str, ActionAgreement] = {}
     for name, candidate in candidates.items():

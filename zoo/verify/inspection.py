@@ -9,10 +9,10 @@ from random import Random
 from zoo.agent import open_environment
 from zoo.data.expert import expert_rows
 from zoo.environments import Task
-from zoo.errors import DataError, ExportError
+from zoo.errors import DataError, ExportError, ModelError
 from zoo.records import Progress, no_progress
 from zoo.schema import AgentSpec, DataSpec
-from zoo.serving import LlamaRuntime, TorchRuntime, open_gguf
+from zoo.serving import Chat, LlamaRuntime, TorchRuntime, open_gguf
 from zoo.verify.comparison import ActionAgreement, Step, compare_actions, compare_logits
 from zoo.verify.report import GENERAL, STEPS, FileReport
 from zoo.verify.structure import Check, checks
@@ -90,8 +90,9 @@ def inspect(
         near = {
             kind: compare_logits(reference, sound, ids, progress, f"next tokens, {kind}") for kind, ids in texts.items()
         }
-        called = compare_actions(reference, sound, prompts[: material.actions], answer_tokens, progress)
-        won = compare_tasks(material.agent, reference, sound, material.tasks, progress)
+        asked = {name: one for name, one in sound.items() if _takes(one, prompts[0])}
+        called = compare_actions(reference, asked, prompts[: material.actions], answer_tokens, progress)
+        won = compare_tasks(material.agent, reference, asked, material.tasks, progress)
     return [
         FileReport(
             file=file.name,
@@ -116,6 +117,14 @@ def _open(stack: ExitStack, file: Path, context: int, threads: int | None) -> Ll
         return stack.enter_context(open_gguf(file, threads, context))
     except ExportError as error:
         return str(error)
+
+
+def _takes(runtime: LlamaRuntime, chat: Chat) -> bool:
+    """Whether a file can be asked at all; that its template does not take a chat is a check's finding."""
+    try:
+        return bool(runtime.encode(chat))
+    except ModelError:
+        return False
 
 
 def _checked(
