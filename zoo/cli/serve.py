@@ -23,9 +23,7 @@ _HOST = "127.0.0.1"
 @click.argument("named", metavar="FILE|FOLDER|OWNER/NAME")
 @click.option("--file", "part", metavar="PART", help="Which file, where there are several: a word of its name.")
 @click.option("--port", default=8080, show_default=True, help="0 takes a free one.")
-@click.option(
-    "--context", type=click.IntRange(64), default=4096, show_default=True, help="Most tokens, with answer."
-)
+@click.option("--context", type=click.IntRange(64), default=4096, show_default=True, help="Most tokens, with answer.")
 @click.option("--threads", type=click.IntRange(1), help="Of llama.cpp. Default: as many as measure fastest.")
 @click.option("--device", default="auto", show_default=True, help="Of a checkpoint: cpu, cuda, ...")
 @click.option("--offline", is_flag=True, help="Ask the embedded Hub only.")

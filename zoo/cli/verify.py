@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["verify"]
 
 _FELL_SHORT = 3
+_PLAIN_SECONDS = 15.0
 _WORLDS = ("phone",)
 
 
@@ -151,18 +152,19 @@ def _measured_threads(files: list[Path]) -> int | None:
 
 @contextmanager
 def _progress(console: Console) -> Iterator[Progress]:
-    """One line that says what is being compared; where the output is no terminal, a plain line for each new thing."""
+    """One line that says what is being compared; where the output is no terminal, a plain line now and then."""
     columns = (TextColumn("[bold]{task.description}"), BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn())
     with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("opening")
-        told = ""
+        told, spoke = "", 0.0
 
         def progress(step: int, total: int | None = None, **fields: float | str) -> None:
-            nonlocal told
+            nonlocal told, spoke
             name = str(fields.get("comparing", ""))
             bar.update(task, completed=step, total=total, description=escape(name))
-            if name != told and not console.is_terminal:
-                console.print(f"  {name}", highlight=False, markup=False)
+            if not console.is_terminal and (name != told or time.monotonic() - spoke > _PLAIN_SECONDS):
+                console.print(f"  {name} {step}/{total or '?'}", highlight=False, markup=False, soft_wrap=True)
+                spoke = time.monotonic()
             told = name
 
         yield progress
