@@ -70,7 +70,7 @@ def test_llama_cpps_server_answers_under_a_grammar(llama_address: str) -> None:
     asked = {"messages": CHAT, "max_tokens": 20, "grammar": 'root ::= "tap(" [0-9] ")"'}
     answer = ask(llama_address, "/v1/chat/completions", asked)["choices"][0]
     assert answer["message"]["content"].startswith("tap(") and answer["finish_reason"] == "stop"
-    with pytest.raises(ExportError, match="llama.cpp refuses /v1/chat/completions"):
+    with pytest.raises(ExportError, match=r"llama\.cpp refuses /v1/chat/completions"):
         ask(llama_address, "/v1/chat/completions", {"max_tokens": 1})
 
 

@@ -8,7 +8,7 @@ import ctypes
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -203,7 +203,10 @@ class LlamaRuntime:
     def _tokens(self, prompt: list[int], max_new_tokens: int, grammar: str | None) -> Iterator[int]:
         """What the model says next, again and again, the stop token included."""
         self._check_fit(len(prompt), max_new_tokens)
-        with nullcontext() if grammar is None else Grammar(self._library, self._vocabulary, grammar) as rules:
+        with ExitStack() as stack:
+            rules = None
+            if grammar is not None:
+                rules = stack.enter_context(Grammar(self._library, self._vocabulary, grammar))
             self._prefill(prompt)
             for left in reversed(range(max_new_tokens)):
                 token = rules.choose(self._row(-1)) if rules else int(self._row(-1).argmax())
