@@ -91,6 +91,18 @@ def test_a_model_of_an_unknown_architecture_is_compared_by_what_it_computes(
     assert "not run: LlamaForCausalLM is not known tensor by tensor" in " ".join(capsys.readouterr().out.split())
 
 
+def test_a_base_model_without_a_chat_template_is_compared_on_general_text(
+    lively: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = copy(lively, tmp_path / "base")
+    (base / "chat_template.jinja").unlink()
+    convert(base, tmp_path / "base.gguf", "f32")
+    assert recipes("verify", str(tmp_path / "base.gguf"), "--against", str(base), *QUICK) == 0
+    said = capsys.readouterr().out
+    assert "not run: the checkpoint has no chat template" in said
+    assert "on general text" in said and "on the phone" not in said
+
+
 def truncated(folder: Path) -> None:
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
@@ -109,10 +121,6 @@ def broken_template(folder: Path) -> None:
     (folder / "chat_template.jinja").write_text("{% for message in messages %}{{ message.content }", "utf-8")
 
 
-def without_template(folder: Path) -> None:
-    (folder / "chat_template.jinja").unlink()
-
-
 def adapter(folder: Path) -> None:
     (folder / "config.json").unlink()
     (folder / "adapter_config.json").write_text('{"base_model_name_or_path": "owner/base"}', "utf-8")
@@ -125,7 +133,6 @@ def adapter(folder: Path) -> None:
         (foreign, "cannot be loaded"),
         (without_tokenizer, "tokenizer"),
         (broken_template, "the chat template does not take this chat"),
-        (without_template, "no chat template; put chat_template.jinja"),
         (adapter, "is an adapter of owner/base, not a model; merge it"),
     ],
 )

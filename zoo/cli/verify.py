@@ -175,7 +175,7 @@ def _show(console: Console, row: Mapping[str, Any], world: str) -> None:
     for check in row["checks"]:
         mark = {True: "[green]✓[/]", False: "[red]✗[/]", None: "[yellow]-[/]"}[check["passed"]]
         console.print(f"  {mark} {check['name']:<18} [dim]{escape(check['detail'])}[/]", highlight=False)
-    if row["agreement"]:
+    if row["agreement"] or row["general"]:
         console.print(_agreement_table(row, world))
     _show_actions(console, row)
     if row["passed"]:

@@ -67,20 +67,22 @@ def inspect(
     threads: int | None = None,
 ) -> list[FileReport]:
     """Look at every file (path -> its type): its structure first, then, if it loads and has the same vocabulary, what
-    it computes."""
+    it computes. A checkpoint without a chat template is compared on general text alone."""
+    steps = material.steps if reference.chat_template else ()
+    tasks = material.tasks if reference.chat_template else ()
     texts = {
-        STEPS: [reference.encode([*step.prompt, *step.completion]) for step in material.steps],
+        STEPS: [reference.encode([*step.prompt, *step.completion]) for step in steps],
         GENERAL: [reference.encode(text)[:MOST_TOKENS] for text in material.texts],
     }
-    prompts = [step.prompt for step in material.steps]
+    prompts = [step.prompt for step in steps]
     answer_tokens = material.agent.answer_tokens
-    context = max(len(ids) for kind in texts.values() for ids in kind) + answer_tokens
+    context = max((len(ids) for kind in texts.values() for ids in kind), default=1) + answer_tokens
     with ExitStack() as stack:
         opened: dict[Path, LlamaRuntime | str] = {}
         checked: dict[Path, list[Check]] = {}
         for file in files:
             progress(len(opened), len(files), comparing=f"what {file.name} says")
-            opened[file] = _open(stack, file, max(context, _EPISODE_TOKENS if material.tasks else 0), threads)
+            opened[file] = _open(stack, file, max(context, _EPISODE_TOKENS if tasks else 0), threads)
             checked[file] = _checked(reference, opened[file], prompts)
         sound = {
             file.name: one
@@ -90,9 +92,9 @@ def inspect(
         near = {
             kind: compare_logits(reference, sound, ids, progress, f"next tokens, {kind}") for kind, ids in texts.items()
         }
-        asked = {name: one for name, one in sound.items() if _takes(one, prompts[0])}
+        asked = {name: one for name, one in sound.items() if prompts and _takes(one, prompts[0])}
         called = compare_actions(reference, asked, prompts[: material.actions], answer_tokens, progress)
-        won = compare_tasks(material.agent, reference, asked, material.tasks, progress)
+        won = compare_tasks(material.agent, reference, asked, tasks, progress)
     return [
         FileReport(
             file=file.name,

@@ -150,6 +150,8 @@ def _template(reference: TorchRuntime, candidate: LlamaRuntime) -> Check:
 
 def _chats(reference: TorchRuntime, candidate: LlamaRuntime, chats: Sequence[Chat]) -> Check:
     """The whole prompt path: rendered by the own template, tokenized by the own tokenizer."""
+    if not reference.chat_template and not candidate.chat_template:
+        return Check("chat prompts", None, "not run: neither the checkpoint nor the file has a chat template")
     try:
         return _same("chat prompts", chats, reference.encode, candidate.encode)
     except ModelError as error:

@@ -61,6 +61,8 @@ CASES = (
 def rendered_alike(reference: TorchRuntime, file: Path, chats: Sequence[Sequence[Mapping[str, Any]]] = ()) -> Check:
     """Whether every case, and every chat besides, is the same text in all three. What the checkpoint's template refuses
     in transformers is left out and counted."""
+    if not reference.chat_template:
+        return Check("rendered prompts", None, "not run: the checkpoint has no chat template")
     cases = [*CASES, *(Case("held-out step", tuple(chat)) for chat in chats)]
     wanted = {
         index: text for index, case in enumerate(cases) if (text := _by_transformers(reference, case)) is not None
