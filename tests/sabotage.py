@@ -17,16 +17,18 @@ def rewrite(
     target: Path,
     metadata: Mapping[str, Change] | None = None,
     tensors: Mapping[str, Change] | None = None,
+    retyped: Mapping[str, gguf.GGMLQuantizationType] | None = None,
 ) -> None:
-    """Copy a GGUF file, giving each named metadata value and each named tensor's stored bytes to a function.
+    """Copy a GGUF file, giving each named metadata value and each named tensor's stored bytes to a function;
+    `retyped` tensors are stored in another type.
 
     Raises KeyError when the file does not have what is to be changed: such a test would test nothing.
     """
     reader = gguf.GGUFReader(source)
     fields = {name: field for name, field in reader.fields.items() if not name.startswith("GGUF.")}
     stored = {tensor.name: tensor for tensor in reader.tensors}
-    metadata, tensors = dict(metadata or {}), dict(tensors or {})
-    if absent := (metadata.keys() - fields.keys()) | (tensors.keys() - stored.keys()):
+    metadata, tensors, retyped = dict(metadata or {}), dict(tensors or {}), dict(retyped or {})
+    if absent := (metadata.keys() - fields.keys()) | ((tensors.keys() | retyped.keys()) - stored.keys()):
         raise KeyError(f"{source} has no {', '.join(sorted(absent))}")
     writer = gguf.GGUFWriter(target, fields.pop("general.architecture").contents())
     for name, field in fields.items():
@@ -35,7 +37,10 @@ def rewrite(
         writer.add_key_value(name, value, field.types[0], sub_type=field.types[-1] if array else None)
     for name, tensor in stored.items():
         data = tensors[name](np.array(tensor.data)) if name in tensors else tensor.data
-        writer.add_tensor(name, np.ascontiguousarray(data), raw_dtype=tensor.tensor_type)
+        kind = retyped.get(name, tensor.tensor_type)
+        if name in retyped:
+            data = gguf.quants.quantize(gguf.quants.dequantize(data, tensor.tensor_type), kind)
+        writer.add_tensor(name, np.ascontiguousarray(data), raw_dtype=kind)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

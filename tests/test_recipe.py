@@ -136,15 +136,24 @@ def test_the_tiny_twin_replaces_every_model_of_a_hub_and_refuses_to_leave_one(tm
     assert "small.yaml:14" in problems(tmp_path, twin.replace("rows.tasks", "rowz.tasks"), tiny=True)[0]
 
 
-def test_a_verify_stage_needs_a_gate_for_each_file(tmp_path: Path) -> None:
+def test_a_verify_stage_speaks_of_types_that_are_exported(tmp_path: Path) -> None:
     text = GOOD + (
         "  gguf: {kind: gguf, model: 'stage:sft', types: [f16, q8_0]}\n"
         "  verify: {kind: verify, export: 'stage:gguf', against: 'stage:sft',"
-        " gates: {f16: {mean_kl: 1e-5, top1: 0.9}, q4: {mean_kl: 1, top1: 0}}}\n"
+        " gates: {f16: {mean_kl: 1e-5, top1: 0.9}, q4: {mean_kl: 1, top1: 0}}, optional: [q8]}\n"
     )
     found = problems(tmp_path, text)
-    assert any("no gate for q8_0" in line for line in found)
-    assert any("writes no q4" in line for line in found)
+    assert any("verify.gates names q4, but stage:gguf writes no q4" in line for line in found)
+    assert any("verify.optional names q8" in line and "did you mean 'q8_0'" in line for line in found)
+
+
+def test_a_loss_of_success_needs_tasks(tmp_path: Path) -> None:
+    text = GOOD + (
+        "  gguf: {kind: gguf, model: 'stage:sft', types: [f16]}\n"
+        "  verify: {kind: verify, export: 'stage:gguf', against: 'stage:sft',"
+        " gates: {f16: {mean_kl: 1e-5, top1: 0.9, success_drop: 2}}}\n"
+    )
+    assert any("gates.f16.success_drop needs tasks" in line for line in problems(tmp_path, text))
 
 
 def test_grpo_batches_that_do_not_divide_are_refused_before_anything_runs(tmp_path: Path) -> None:

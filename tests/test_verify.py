@@ -54,7 +54,8 @@ def verify(export: Path, against: Path, **changes: Any) -> StageResult:
     for folder in (out, scratch):
         folder.mkdir()
     spec = VerifySpec(
-        **{"export": "stage:gguf", "against": "stage:grpo", "prompts": 3, "actions": 1, "gates": GATES, "agent": AGENT}
+        **{"export": "stage:gguf", "against": "stage:grpo", "prompts": 3, "texts": 1, "actions": 1}
+        | {"gates": GATES, "agent": AGENT}
         | changes
     )
     return run(spec, StageContext(out, scratch, {"export": export, "against": against}, seed=5))
@@ -76,7 +77,7 @@ def test_a_faithful_export_passes_and_says_how_far_it_is(export: Path, lively: P
     names = [check["name"] for check in found["files"][0]["checks"]]
     assert names == [
         "loads", "vocabulary", "special token ids", "token ids", "chat template", "chat prompts", "stop tokens",
-        "network settings", "weights",
+        "tensor types", "network settings", "weights", "rendered prompts",
     ]  # fmt: skip
     assert "f16.same_action" not in result.metrics, "a random model calls nothing, so there is nothing to keep"
     json.dumps(result.notes)
@@ -112,11 +113,7 @@ def test_a_gate_that_cannot_be_measured_is_not_kept(export: Path, lively: Path) 
         verify(export, lively, gates=gates)
 
 
-def test_every_file_needs_a_gate_and_every_gate_a_file(export: Path, lively: Path) -> None:
-    with pytest.raises(GateError, match=r"no gate for q8_0; write gates\.q8_0"):
-        verify(export, lively, gates={"f16": GATES["f16"]})
-    shutil.rmtree(export.parent / "out")
-    shutil.rmtree(export.parent / "scratch")
+def test_every_gate_needs_a_file(export: Path, lively: Path) -> None:
     with pytest.raises(GateError, match="a gate for f32"):
         verify(export, lively, gates=GATES | {"f32": GATES["f16"]})
 
@@ -202,7 +199,7 @@ def test_a_copy_without_damage_passes_every_check(lively: Path, reference: Torch
     sabotage.rewrite(tmp_path / "whole.gguf", tmp_path / "copy.gguf")
     with open_gguf(tmp_path / "copy.gguf", threads=1, context=64) as candidate:
         found = list(checks(reference, candidate))
-    assert len(found) == 8 and all(check.passed for check in found)
+    assert len(found) == 9 and all(check.passed for check in found)
 
 
 def test_a_row_below_the_smallest_steps_of_a_type_is_no_damage(lively: Path, tmp_path: Path) -> None:
@@ -275,6 +272,10 @@ class Fake:
     def close(self) -> None: ...
 
 
+def texts_of(runtime: Fake | TorchRuntime, steps: Sequence[Step]) -> list[list[int]]:
+    return [runtime.encode([*step.prompt, *step.completion]) for step in steps]
+
+
 def test_actions_count_only_where_the_checkpoint_acts() -> None:
     ours = Fake(["tap(1)", 'text("milk")', "no idea", "swipe(2, 'up')", "back()"])
     theirs = Fake(["I think: tap(index=1)", 'text("Milk")', "tap(4)", 'swipe(2, "up", "medium")', "hm"])
@@ -288,7 +289,7 @@ def test_a_beginning_that_steps_share_is_compared_once() -> None:
     texts = [("abcdefgh", "1"), ("abcdefgh", "2"), ("abcdefgh", "1"), ("abcdxy", "3")]
     steps = [Step([{"role": "user", "content": one}], [{"role": "assistant", "content": two}]) for one, two in texts]
     fake = Fake()
-    found = compare_logits(fake, {"f": Fake()}, steps)["f"]
+    found = compare_logits(fake, {"f": Fake()}, texts_of(fake, steps))["f"].agreement
     # 8 rows of the first text; of the second, nothing is new before its last token, which nothing follows
     assert fake.asked == [8, 2]
     assert found.positions == 10
@@ -299,5 +300,5 @@ def test_the_positions_of_a_long_text_are_its_last(lively: Path, reference: Torc
     convert(lively, tmp_path / "model.gguf", "f16")
     assert gguf_header.read(tmp_path / "model.gguf").types == {"F16": 15, "F32": 5}
     with open_gguf(tmp_path / "model.gguf", threads=1, context=2048) as candidate:
-        found = compare_logits(reference, {"f": candidate}, [step])["f"]
+        found = compare_logits(reference, {"f": candidate}, texts_of(reference, [step]))["f"].agreement
     assert found.positions == 1024

@@ -127,19 +127,13 @@ def _gates(recipe: Recipe, where: Where) -> Iterator[Problem]:
         if not isinstance(spec, VerifySpec) or not isinstance(spec.export, StageRef):
             continue
         types = list(getattr(recipe.stages[spec.export.name], "types", ()))
-        spot = where(("stages", name, "gates"))
-        for missing in (type_ for type_ in types if type_ not in spec.gates):
-            yield Problem(
-                spot,
-                f"{name}.gates has no gate for {missing}, which {spec.export} writes",
-                f"write {missing}: {{mean_kl: ..., top1: ...}}",
-            )
-        for unknown in (type_ for type_ in spec.gates if type_ not in types):
-            yield Problem(
-                where(("stages", name, "gates", unknown)),
-                f"{spec.export} writes no {unknown}",
-                did_you_mean(unknown, types),
-            )
+        for key, named in (("gates", spec.gates), ("optional", spec.optional)):
+            for unknown in (type_ for type_ in named if type_ not in types):
+                yield Problem(
+                    where(("stages", name, key, unknown)),
+                    f"{name}.{key} names {unknown}, but {spec.export} writes no {unknown}",
+                    did_you_mean(unknown, types),
+                )
 
 
 def _adapters(recipe: Recipe, where: Where) -> Iterator[Problem]:

@@ -44,7 +44,7 @@ STAGES: dict[str, StageEntry] = {
     "grpo": StageEntry("zoo.schema:GRPOSpec", "zoo.trainers.grpo:run", 1, "model", "train", _TRAINING),
     "evaluate": StageEntry("zoo.schema:EvaluateSpec", "zoo.evaluate:run", 1, "scores", "train", _TORCH),
     "gguf": StageEntry("zoo.schema:GGUFSpec", "zoo.exports.gguf:run", 2, "files", "export", _LLAMA),
-    "verify": StageEntry("zoo.schema:VerifySpec", "zoo.verify:run", 1, "scores", "export", _LLAMA),
+    "verify": StageEntry("zoo.schema:VerifySpec", "zoo.verify:run", 2, "scores", "export", (*_LLAMA, "matplotlib")),
     "publish": StageEntry(
         "zoo.schema:PublishSpec",
         "zoo.publish:run",

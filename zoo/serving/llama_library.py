@@ -5,8 +5,8 @@ a file still is its model. The object exports llama.cpp's C interface (`llama.h`
 needs are declared here. C structures have no version in them: the layouts below are those of one wheel, and
 `load` refuses any other instead of reading memory at the wrong place.
 
-Covered: loading, decoding, logits, the vocabulary, the KV cache, adapters, quantizing of rows (the wheel has no
-`llama_model_quantize`). Not covered: sampling; images are in `llama_vision`.
+Covered: loading, decoding, logits, the vocabulary, the KV cache, grammars, adapters, quantizing of rows (the wheel has
+no `llama_model_quantize`). Not covered: other samplers; images are in `llama_vision`.
 """
 
 import ctypes
@@ -30,6 +30,8 @@ __all__ = [
     "ContextParameters",
     "LogCallback",
     "ModelParameters",
+    "TokenScore",
+    "TokenScores",
     "check_layout",
     "load",
     "shared_object",
@@ -132,6 +134,23 @@ class Batch(ctypes.Structure):
     )
 
 
+class TokenScore(ctypes.Structure):
+    """`struct llama_token_data`."""
+
+    _fields_ = (("id", ctypes.c_int32), ("logit", ctypes.c_float), ("p", ctypes.c_float))
+
+
+class TokenScores(ctypes.Structure):
+    """`struct llama_token_data_array`: what a sampler looks at and writes into."""
+
+    _fields_ = (
+        ("data", ctypes.POINTER(TokenScore)),
+        ("size", ctypes.c_size_t),
+        ("selected", ctypes.c_int64),
+        ("sorted", ctypes.c_bool),
+    )
+
+
 _INT, _BOOL, _POINTER, _TEXT = ctypes.c_int32, ctypes.c_bool, ctypes.c_void_p, ctypes.c_char_p
 _TOKENS = ctypes.POINTER(ctypes.c_int32)
 
@@ -143,10 +162,12 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "llama_context_default_params": (ContextParameters, ()),
     "llama_model_load_from_file": (_POINTER, (_TEXT, ModelParameters)),
     "llama_model_free": (None, (_POINTER,)),
+    "llama_model_size": (ctypes.c_uint64, (_POINTER,)),
     "llama_model_get_vocab": (_POINTER, (_POINTER,)),
     "llama_model_chat_template": (_TEXT, (_POINTER, _TEXT)),
     "llama_init_from_model": (_POINTER, (_POINTER, ContextParameters)),
     "llama_free": (None, (_POINTER,)),
+    "llama_set_n_threads": (None, (_POINTER, _INT, _INT)),
     "llama_n_ctx": (ctypes.c_uint32, (_POINTER,)),
     "llama_get_memory": (_POINTER, (_POINTER,)),
     "llama_memory_seq_rm": (_BOOL, (_POINTER, _INT, _INT, _INT)),
@@ -170,6 +191,10 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
         ctypes.c_size_t,
         (ctypes.c_int, _POINTER, _POINTER, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, _POINTER),
     ),
+    "llama_sampler_init_grammar": (_POINTER, (_POINTER, _TEXT, _TEXT)),
+    "llama_sampler_apply": (None, (_POINTER, ctypes.POINTER(TokenScores))),
+    "llama_sampler_accept": (None, (_POINTER, _INT)),
+    "llama_sampler_free": (None, (_POINTER,)),
 }
 
 

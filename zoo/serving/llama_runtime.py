@@ -7,7 +7,8 @@ not computed again. Steps of one agent share most of their prompt.
 import ctypes
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from zoo.errors import DataError, ExportError
 from zoo.formats import gguf_header
 from zoo.serving import llama_library, prompts
-from zoo.serving.runtime import Chat, Generation
+from zoo.serving.llama_grammar import Grammar
+from zoo.serving.runtime import Chat, Generation, Token, spoken
 
 if TYPE_CHECKING:
     import numpy as np
@@ -121,9 +123,18 @@ class LlamaRuntime:
         """Whether llama.cpp ends an answer at this token."""
         return bool(self._library.llama_vocab_is_eog(self._vocabulary, token))
 
-    def generate(self, chats: Sequence[Chat], max_new_tokens: int) -> list[Generation]:
-        """Greedy answers, one chat after the other. Raises DataError when one does not fit into the context."""
-        return [self._answer(self.encode(chat), max_new_tokens) for chat in chats]
+    def generate(self, chats: Sequence[Chat], max_new_tokens: int, grammar: str | None = None) -> list[Generation]:
+        """Greedy answers, one chat after the other; with `grammar` (GBNF), only what it allows.
+
+        Raises DataError when a chat does not fit into the context or the grammar is none.
+        """
+        return [self._answer(self.encode(chat), max_new_tokens, grammar) for chat in chats]
+
+    def stream(self, chat: Chat, max_new_tokens: int, grammar: str | None = None) -> Iterator[Token]:
+        """The answer that `generate` gives, token by token."""
+        started = time.perf_counter()
+        tokens = self._tokens(self.encode(chat), max_new_tokens, grammar)
+        return spoken((token for token in tokens if not self.is_stop(token)), self.decode, started)
 
     def logits(self, token_ids: Sequence[int], start: int = 0) -> "np.ndarray[Any, Any]":
         """See `Runtime.logits`. Raises DataError when the tokens do not fit into the context."""
@@ -151,6 +162,29 @@ class LlamaRuntime:
             raise ExportError(f"{file}: llama.cpp does not lay this adapter over {self.file.name}")
         self._keep(0)
 
+    @property
+    def weights_bytes(self) -> int:
+        """Memory that the weights take; the file is mapped, so that other processes share it."""
+        return int(self._library.llama_model_size(self._model))
+
+    def use_threads(self, threads: int) -> None:
+        """Compute with so many threads from now on."""
+        self.threads = threads
+        self._library.llama_set_n_threads(self._context, threads, threads)
+
+    def step_seconds(self, steps: int) -> list[float]:
+        """How long each of so many next tokens takes, after one that does not count."""
+        self._keep(0)
+        token = max(0, self._library.llama_vocab_bos(self._vocabulary))
+        self._feed([token])
+        seconds = []
+        for _ in range(steps):
+            started = time.perf_counter()
+            self._feed([token])
+            self._row(-1)
+            seconds.append(time.perf_counter() - started)
+        return seconds
+
     def close(self) -> None:
         """Give the memory back; a second call does nothing."""
         if self._context:
@@ -167,22 +201,34 @@ class LlamaRuntime:
     ) -> None:
         self.close()
 
-    def _answer(self, prompt: list[int], max_new_tokens: int) -> Generation:
+    def _answer(self, prompt: list[int], max_new_tokens: int, grammar: str | None) -> Generation:
         started = time.perf_counter()
-        self._check_fit(len(prompt), max_new_tokens)
-        self._prefill(prompt)
         answer: list[int] = []
         first = last = 0.0
-        while len(answer) < max_new_tokens:
-            token = int(self._row(-1).argmax())
+        for token in self._tokens(prompt, max_new_tokens, grammar):
             last = time.perf_counter() - started
             first = first or last
-            if self.is_stop(token):
-                break
-            answer.append(token)
-            if len(answer) < max_new_tokens:
-                self._feed([token])
+            if not self.is_stop(token):
+                answer.append(token)
         return Generation(self.decode(answer), len(answer), len(prompt), first, last)
+
+    def _tokens(self, prompt: list[int], max_new_tokens: int, grammar: str | None) -> Iterator[int]:
+        """What the model says next, again and again, the stop token included."""
+        self._check_fit(len(prompt), max_new_tokens)
+        with ExitStack() as stack:
+            rules = None
+            if grammar is not None:
+                rules = stack.enter_context(Grammar(self._library, self._vocabulary, grammar))
+            self._prefill(prompt)
+            for left in reversed(range(max_new_tokens)):
+                token = rules.choose(self._row(-1)) if rules else int(self._row(-1).argmax())
+                yield token
+                if self.is_stop(token):
+                    return
+                if rules:
+                    rules.accept(token)
+                if left:
+                    self._feed([token])
 
     def _prefill(self, prompt: list[int]) -> None:
         """Compute what the cache does not hold, at least the last token: its logits are wanted."""

@@ -6,7 +6,7 @@ is the prompt of training. Not covered: `{% generation %}`, a mark for trainers 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, NoReturn
@@ -21,10 +21,16 @@ from zoo.serving.runtime import Chat
 __all__ = ["render"]
 
 
-def render(source: str, chat: Chat, special_tokens: Mapping[str, str] | None = None) -> str:
+def render(
+    source: str,
+    chat: Chat,
+    special_tokens: Mapping[str, str] | None = None,
+    tools: Sequence[Mapping[str, Any]] | None = None,
+) -> str:
     """Render a chat with the template `source`; one that does not end with an answer is made ready for one.
 
-    `special_tokens` are the variables that templates may use: `bos_token`, `eos_token`, ...
+    `special_tokens` are the variables that templates may use: `bos_token`, `eos_token`, ... `tools` are functions in
+    OpenAI's form, None where there are none.
 
     Raises ModelError when there is no template, when it does not compile, or when it refuses the chat.
 
@@ -36,7 +42,10 @@ def render(source: str, chat: Chat, special_tokens: Mapping[str, str] | None = N
     answered = bool(chat) and chat[-1]["role"] == "assistant"
     try:
         return _compile(source).render(
-            messages=list(chat), add_generation_prompt=not answered, **(special_tokens or {})
+            messages=list(chat),
+            add_generation_prompt=not answered,
+            tools=list(tools) if tools else None,
+            **(special_tokens or {}),
         )
     except TemplateError as error:
         raise ModelError(f"the chat template does not take this chat: {error}") from error

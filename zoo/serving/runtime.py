@@ -1,13 +1,14 @@
 """What every runtime can do: answer chats, hand out logits, turn text into its own tokens."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Chat", "Generation", "Runtime"]
+__all__ = ["Chat", "Generation", "Runtime", "Token", "spoken"]
 
 Chat = Sequence[Mapping[str, Any]]
 """Messages in order, each with `role` and `content`."""
@@ -26,6 +27,16 @@ class Generation:
     """From the call to the first token of the answer."""
     seconds: float
     """From the call to the last token of this answer."""
+
+
+@dataclass(frozen=True)
+class Token:
+    """One token of an answer, as soon as it is known."""
+
+    text: str
+    """What it adds to the answer; empty while a letter of several tokens is not whole yet."""
+    seconds: float
+    """From the call to this token."""
 
 
 class Runtime(Protocol):
@@ -52,3 +63,26 @@ class Runtime(Protocol):
     def close(self) -> None:
         """Give the memory back."""
         ...
+
+
+def spoken(
+    token_ids: Iterable[int],
+    decode: Callable[[Sequence[int]], str],
+    started: float,
+    clock: Callable[[], float] = perf_counter,
+) -> Iterator[Token]:
+    """Tokens as text, each with its time since `started`.
+
+    All tokens so far are decoded again for each: how one is written depends on those before it (a leading space, a
+    letter in four bytes). The texts put together are the decoded answer.
+    """
+    ids: list[int] = []
+    text = told = ""
+    for token in token_ids:
+        ids.append(token)
+        text = decode(ids)
+        whole = text.rstrip("\ufffd")  # what a decoder writes for bytes that are no letter yet
+        yield Token(whole[len(told) :], clock() - started)
+        told = whole
+    if len(text) > len(told):
+        yield Token(text[len(told) :], clock() - started)

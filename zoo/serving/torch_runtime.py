@@ -6,14 +6,14 @@ Batches are padded on the left, and answers are the plain argmax whatever `gener
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from zoo.errors import DataError, ModelError
 from zoo.serving import prompts
-from zoo.serving.runtime import Chat, Generation
+from zoo.serving.runtime import Chat, Generation, Token, spoken
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +32,7 @@ def open_torch(
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoTokenizer
 
+    refuse_adapter(folder)
     config = read_config(folder)
     auto = AutoModelForImageTextToText if "vision_config" in config else AutoModelForCausalLM
     try:
@@ -43,6 +44,14 @@ def open_torch(
         # transformers fills them with random numbers and only warns
         raise ModelError(f"{folder}: the checkpoint lacks {len(absent)} tensors, the first is {absent[0]}")
     return TorchRuntime(folder, model.to(device).eval(), tokenizer)
+
+
+def refuse_adapter(folder: Path) -> None:
+    """Raises ModelError when a folder holds a LoRA adapter and no model: alone it computes nothing."""
+    file = folder / "adapter_config.json"
+    if file.is_file() and not (folder / "config.json").is_file():
+        base = json.loads(file.read_text("utf-8")).get("base_model_name_or_path") or "its base model"
+        raise ModelError(f"{folder} is an adapter of {base}, not a model; merge it into that model first")
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -106,6 +115,11 @@ class TorchRuntime:
         answers = [self._until_stop(row) for row in output[:, ids.shape[1] :].tolist()]
         return [self._generation(answer, row, clock.steps) for answer, row in zip(answers, rows, strict=True)]
 
+    def stream(self, chat: Chat, max_new_tokens: int) -> Iterator[Token]:
+        """The answer that `generate` gives, token by token."""
+        started = time.perf_counter()
+        return spoken(self._tokens(self.encode(chat), max_new_tokens), self.decode, started)
+
     def logits(self, token_ids: Sequence[int], start: int = 0) -> "np.ndarray[Any, Any]":
         """See `Runtime.logits`."""
         import torch
@@ -128,6 +142,20 @@ class TorchRuntime:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _tokens(self, prompt: list[int], max_new_tokens: int) -> Iterator[int]:
+        """What the model says next, again and again, up to the stop token."""
+        import torch
+
+        ids, cache = torch.tensor([prompt], device=self.model.device), None
+        for _ in range(max_new_tokens):
+            with torch.inference_mode():
+                output = self.model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+            cache, token = output.past_key_values, int(output.logits[0, -1].argmax())
+            if token in self.stop_ids:
+                return
+            yield token
+            ids = torch.tensor([[token]], device=self.model.device)
 
     def _left_padded(self, rows: Sequence[Sequence[int]]) -> tuple[Any, Any]:
         """Token ids and mask [B, longest]: answers begin in the same column."""

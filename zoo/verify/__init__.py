@@ -1,134 +1,152 @@
 """Whether exported files still are the model that was trained; a file beyond its gate fails the run.
 
 Each file is compared with the checkpoint in torch and float32, in the file's own runtime: its structure, its next-token
-distributions on held-out steps of the recipe's world, and the functions that it calls. The report is `verify.json`.
+distributions on held-out steps of the recipe's world and on general text, the functions that it calls, and, if asked,
+its success on held-out tasks. The report is `verify.json`, drawn in `verify.svg`.
 
-Covered: GGUF in llama.cpp, text. Not covered: images (llama.cpp reads them through a second file), success on whole
-tasks, general text.
+Covered: GGUF in llama.cpp, text. Not covered: images, which llama.cpp reads through a second file.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Mapping
 from pathlib import Path
-from random import Random
+from typing import Any
 
-from zoo.data.expert import expert_rows
-from zoo.errors import ExportError, GateError
+from zoo import towers
+from zoo.errors import GateError, ModelError
 from zoo.formats import gguf_names
 from zoo.records import Metric, Progress, StageContext, StageResult, no_progress
-from zoo.schema import AgentSpec, DataSpec, Gate, VerifySpec
-from zoo.serving import LlamaRuntime, TorchRuntime, open_gguf, open_torch
-from zoo.verify.comparison import Step, compare_actions, compare_logits
-from zoo.verify.report import REPORT_NAME, FileReport, failures, metrics, row, write
-from zoo.verify.structure import Check, checks
+from zoo.schema import VerifySpec
+from zoo.serving import open_torch
+from zoo.verify.gates import gate_of
+from zoo.verify.inspection import SPLIT, Material, held_out_steps, inspect, material
+from zoo.verify.plot import PLOT_NAME, draw
+from zoo.verify.report import REPORT_NAME, metrics, plain, row, write
+from zoo.verify.texts import digest
+from zoo.verify.verdict import failures
 
-__all__ = ["REPORT_NAME", "held_out_steps", "inspect", "run"]
+__all__ = [
+    "PLOT_NAME",
+    "REPORT_NAME",
+    "draw",
+    "examine",
+    "held_out_steps",
+    "inspect",
+    "material",
+    "plain",
+    "run",
+    "write",
+]
 
 
 def run(spec: VerifySpec, ctx: StageContext) -> StageResult:
     """Compare every `model-*.gguf` of the export with the checkpoint and hold it to the gate of its type.
 
-    The report goes to `ctx.out`, and to `ctx.scratch` before anything is raised.
+    The report goes to `ctx.out`, and to `ctx.scratch` before anything is raised. A file of an optional type that falls
+    short is listed under `withheld` in the notes, all others must pass.
 
     Raises GateError with every failure of every file: file, measure, value, threshold, what to try.
     """
-    files = gguf_names.first_files(ctx.inputs["export"])
-    _check_gates(files, spec.gates)
-    steps = held_out_steps(spec.agent, spec.prompts, ctx.seed)
-    with open_torch(ctx.inputs["against"], ctx.device) as reference:
-        reports = inspect(reference, files, steps, spec.actions, spec.agent.answer_tokens, ctx.progress)
-    wrong = {report.file: failures(report, spec.gates[report.type]) for report in reports}
-    data = {
-        "passed": not any(wrong.values()),
-        "reference": {"runtime": "torch", "dtype": "float32"},
-        "steps": {"compared": len(steps), "answered": spec.actions, "split": _SPLIT, "seed": ctx.seed},
-        "files": [row(report, wrong[report.file]) for report in reports],
-    }
+    export, against = ctx.inputs["export"], ctx.inputs["against"]
+    files = {file: gguf_names.type_of(file.name) for file in gguf_names.first_files(export)}
+    _check_names(files, spec)
+    data, measured = examine(spec, files, against, ctx.seed, device=ctx.device, progress=ctx.progress)
+    data["projectors"] = [_projector(file, against) for file in sorted(export.glob("mmproj*.gguf"))]
+    data["towers"] = towers.changes(ctx.inputs["base"], against).as_data() if "base" in ctx.inputs else None
+    data["passed"] = data["passed"] and all(one["passed"] for one in data["projectors"])
     for folder in (ctx.scratch, ctx.out):
         write(folder, data)
-    _refuse(wrong, ctx.scratch / REPORT_NAME)
+        draw(data["files"], folder / PLOT_NAME)
+    _refuse(data, ctx.scratch / REPORT_NAME)
+    return StageResult(measured, _notes(data))
+
+
+def examine(
+    spec: VerifySpec,
+    files: Mapping[Path, str],
+    against: Path,
+    seed: int,
+    *,
+    device: str = "cpu",
+    threads: int | None = None,
+    progress: Progress = no_progress,
+) -> tuple[dict[str, Any], dict[str, Metric]]:
+    """Compare files (path -> the type whose gate it is held to) with the checkpoint folder `against`.
+
+    Returns what `verify.json` says, and the numbers of a record. Nothing is raised for a file that falls short; it
+    counts as passed when its type is optional.
+
+    Raises ModelError when the checkpoint cannot be loaded, DataError when the world does not have so many tasks.
+    """
+    compared = material(spec.agent, spec.prompts, spec.texts, spec.actions, spec.tasks, seed)
+    with open_torch(against, device) as reference:
+        reports = inspect(reference, files, compared, progress, threads)
+    rows = []
     measured: dict[str, Metric] = {}
     for report in reports:
+        gate = gate_of(report.type, spec.gates, spec.tasks)
+        rows.append(row(report, gate, failures(report, gate), report.type in spec.optional))
         measured |= metrics(report)
-    return StageResult(measured, {"files": data["files"], "steps": data["steps"]})
+    data = {
+        "passed": all(one["passed"] or one["optional"] for one in rows),
+        "reference": {"runtime": "torch", "dtype": "float32"},
+        "steps": _compared(spec, compared, seed),
+        "files": rows,
+    }
+    return data, measured
 
 
-_SPLIT = "held-out-parameters"
+def _compared(spec: VerifySpec, compared: Material, seed: int) -> dict[str, Any]:
+    return {
+        "compared": len(compared.steps),
+        "answered": spec.actions,
+        "acted": spec.tasks,
+        "split": SPLIT,
+        "seed": seed,
+        "texts": len(compared.texts),
+        "texts_digest": digest(compared.texts),
+    }
 
 
-def held_out_steps(agent: AgentSpec, count: int, seed: int) -> list[Step]:
-    """Steps of the world's expert on tasks that nobody trained on, drawn with the seed."""
-    data = DataSpec(kind="data", split=_SPLIT, tasks=count, agent=agent)
-    rows, _ = expert_rows(data, seed, no_progress)
-    chosen = Random(seed).sample(rows, min(count, len(rows)))
-    return [Step(row.prompt, row.completion) for row in chosen]
+def _notes(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The report without its curves, and two lists for whoever publishes."""
+    files = plain(data["files"])
+    rows = [{name: value for name, value in one.items() if name != "curves"} for one in files]
+    return {
+        "files": rows,
+        "passed": [one["file"] for one in rows if one["passed"]],
+        "withheld": {one["file"]: one["failures"] for one in rows if not one["passed"]},
+        "steps": data["steps"],
+        "projectors": data["projectors"],
+        "towers": data["towers"],
+    }
 
 
-def inspect(
-    reference: TorchRuntime,
-    files: Sequence[Path],
-    steps: Sequence[Step],
-    actions: int,
-    answer_tokens: int,
-    progress: Progress = no_progress,
-) -> list[FileReport]:
-    """Look at every file: its structure first, then, if it loads and has the same vocabulary, what it computes.
-
-    The first `actions` steps are also answered, with `answer_tokens` at most.
-    """
-    longest = max(len(reference.encode([*step.prompt, *step.completion])) for step in steps)
-    with ExitStack() as stack:
-        opened = {file: _open(stack, file, longest + answer_tokens) for file in files}
-        checked = {file: _checked(reference, one, steps) for file, one in opened.items()}
-        sound = {
-            file.name: one
-            for file, one in opened.items()
-            if isinstance(one, LlamaRuntime) and one.vocabulary_size == _vocabulary_size(reference)
-        }
-        agreements = compare_logits(reference, sound, steps, progress)
-        prompts = [step.prompt for step in steps[:actions]]
-        called = compare_actions(reference, sound, prompts, answer_tokens, progress)
-    return [
-        FileReport(
-            file.name,
-            gguf_names.type_of(file.name),
-            sum(one.stat().st_size for one in gguf_names.shards(file)),
-            checked[file],
-            agreements.get(file.name),
-            called.get(file.name),
-        )
-        for file in files
-    ]
-
-
-def _vocabulary_size(reference: TorchRuntime) -> int:
-    return int(reference.model.config.get_text_config().vocab_size)
-
-
-def _open(stack: ExitStack, file: Path, context: int) -> LlamaRuntime | str:
-    """The file in llama.cpp, or why it does not load: one broken file does not hide the others."""
+def _projector(file: Path, checkpoint: Path) -> dict[str, Any]:
+    """Whether a vision file was made of this checkpoint and not of the stock model."""
     try:
-        return stack.enter_context(open_gguf(file, context=context))
-    except ExportError as error:
-        return str(error)
+        return {"file": file.name, "passed": True, "detail": towers.check_projector(file, checkpoint)}
+    except ModelError as error:
+        return {"file": file.name, "passed": False, "detail": str(error)}
 
 
-def _checked(reference: TorchRuntime, opened: LlamaRuntime | str, steps: Sequence[Step]) -> tuple[Check, ...]:
-    if isinstance(opened, str):
-        return (Check("loads", False, opened),)
-    return (Check("loads", True), *checks(reference, opened, [step.prompt for step in steps]))
-
-
-def _check_gates(files: Sequence[Path], gates: Mapping[str, Gate]) -> None:
-    """Every file has a gate and every gate a file: what was not measured must not look as if it had passed."""
-    types = Counter(gguf_names.type_of(file.name) for file in files)
-    if without := sorted(types.keys() - gates.keys()):
-        raise GateError(f"no gate for {', '.join(without)}; write gates.{without[0]} in the verify stage")
-    if unused := sorted(gates.keys() - types.keys()):
+def _check_names(files: Mapping[Path, str], spec: VerifySpec) -> None:
+    """Every gate and every optional type has a file: what was not measured must not look as if it had passed."""
+    types = Counter(files.values())
+    if not types:
+        raise GateError("the export holds no model-*.gguf, so there is nothing to verify; export one first")
+    if unused := sorted(spec.gates.keys() - types.keys()):
         raise GateError(f"a gate for {', '.join(unused)}, but the export has no such file; export it or drop the gate")
+    if unused := sorted(set(spec.optional) - types.keys()):
+        raise GateError(f"optional names {', '.join(unused)}, but the export has no such file; export it or drop it")
 
 
-def _refuse(wrong: Mapping[str, Sequence[str]], report: Path) -> None:
-    if lines := [f"  {line}" for file, found in wrong.items() for line in ((file + ":", *found) if found else ())]:
-        raise GateError("\n".join(["the export is not the model that was trained", *lines, f"full report: {report}"]))
+def _refuse(data: Mapping[str, Any], report: Path) -> None:
+    if data["passed"]:
+        return
+    lines = ["the export is not the model that was trained"]
+    for one in data["files"]:
+        if not one["passed"] and not one["optional"]:
+            lines += [f"  {one['file']}:", *(f"  {line}" for line in one["failures"])]
+    lines += [f"  {one['detail']}" for one in data["projectors"] if not one["passed"]]
+    raise GateError("\n".join([*lines, f"full report: {report}"]))

@@ -1,0 +1,116 @@
+"""Both servers speak to OpenAI's own client: whole answers, streamed ones, and clear refusals."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+
+from zoo.errors import EnvironmentFailure, ExportError
+from zoo.serving import LlamaRuntime, TorchRuntime
+from zoo.serving.llama_server import ask, llama_server
+from zoo.serving.torch_server import application
+
+openai = pytest.importorskip("openai")
+httpx = pytest.importorskip("httpx")
+
+CHAT = [{"role": "user", "content": "Set an alarm for 7:30. Turn on Bluetooth."}]
+
+
+@contextmanager
+def served(runtime: TorchRuntime) -> Iterator[str]:
+    config = uvicorn.Config(application(runtime, "lively"), port=0, log_level="error", lifespan="off")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        thread.join(0.01)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join(5)
+
+
+@pytest.fixture(scope="module")
+def torch_address(torch_runtime: TorchRuntime) -> Iterator[str]:
+    with served(torch_runtime) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def llama_address(lively_file: Path) -> Iterator[str]:
+    with llama_server(lively_file, context=512, name="lively") as address:
+        yield address
+
+
+def client(address: str) -> Any:
+    return openai.OpenAI(base_url=f"{address}/v1", api_key="none", timeout=60, max_retries=0)
+
+
+@pytest.mark.parametrize("server", ["torch_address", "llama_address"])
+def test_openais_client_gets_the_runtimes_answer(
+    server: str, torch_runtime: TorchRuntime, request: pytest.FixtureRequest
+) -> None:
+    api = client(request.getfixturevalue(server))
+    assert [model.id for model in api.models.list()] == ["lively"]
+    asked = {"model": "lively", "messages": CHAT, "max_tokens": 12, "temperature": 0}
+    whole = api.chat.completions.create(**asked)
+    wanted = torch_runtime.generate([CHAT], 12)[0]
+    assert whole.choices[0].message.content == wanted.text
+    assert (whole.usage.prompt_tokens, whole.usage.completion_tokens) == (wanted.prompt_tokens, 12)
+    assert whole.choices[0].finish_reason == "length"
+    chunks = [chunk.choices[0] for chunk in api.chat.completions.create(**asked, stream=True) if chunk.choices]
+    assert "".join(chunk.delta.content or "" for chunk in chunks) == wanted.text
+    assert chunks[-1].finish_reason == "length" and len(chunks) > 3
+
+
+def test_llama_cpps_server_answers_under_a_grammar(llama_address: str) -> None:
+    asked = {"messages": CHAT, "max_tokens": 20, "grammar": 'root ::= "tap(" [0-9] ")"'}
+    answer = ask(llama_address, "/v1/chat/completions", asked)["choices"][0]
+    assert answer["message"]["content"].startswith("tap(") and answer["finish_reason"] == "stop"
+    with pytest.raises(ExportError, match=r"llama\.cpp refuses /v1/chat/completions"):
+        ask(llama_address, "/v1/chat/completions", {"max_tokens": 1})
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"messages": CHAT, "temperature": 0.7}, "temperature: 0.7 is not covered"),
+        ({"messages": CHAT, "tools": [{"type": "function"}]}, "tools"),
+        ({"messages": []}, "a chat needs a message"),
+        ({"prompt": "hi"}, "not a chat request"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "only text parts"),
+    ],
+)
+def test_torch_refuses_what_it_does_not_cover(torch_address: str, body: dict[str, Any], said: str) -> None:
+    answer = httpx.post(f"{torch_address}/v1/chat/completions", json=body)
+    assert answer.status_code == 400 and said in answer.json()["error"]["message"]
+
+
+def test_a_page_of_another_site_gets_no_answer(torch_address: str) -> None:
+    other = httpx.get(f"{torch_address}/v1/models", headers={"Host": "elsewhere.example"})
+    posted = httpx.post(
+        f"{torch_address}/v1/chat/completions", content='{"messages": []}', headers={"Content-Type": "text/plain"}
+    )
+    assert other.status_code == posted.status_code == 400
+    assert "application/json" in posted.json()["error"]["message"]
+
+
+def test_a_port_that_is_taken_and_a_file_that_is_none_are_said(
+    lively_file: Path, tmp_path: Path, llama_address: str
+) -> None:
+    port = int(llama_address.rpartition(":")[2])
+    with pytest.raises(EnvironmentFailure, match=f"port {port}: .*--port"), llama_server(lively_file, port):
+        pass
+    (tmp_path / "none.gguf").write_bytes(b"GGUF")
+    with pytest.raises(ExportError, match="ends inside its header"), llama_server(tmp_path / "none.gguf"):
+        pass
+
+
+def test_the_server_of_a_file_ends_with_its_block(lively_file: Path, llama: LlamaRuntime) -> None:
+    with llama_server(lively_file, context=128) as address:
+        assert ask(address, "/tokenize", {"content": "tap(3)"})["tokens"] == llama.encode("tap(3)")
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{address}/health")

@@ -1,0 +1,104 @@
+"""Models that a command line names: a file, a folder, or a repository of a Hub, brought to this machine."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from zoo import hub
+from zoo.cache import default_root
+from zoo.cli.display import byte_text
+from zoo.cli.hubs import chosen_file
+from zoo.cli.outside import Outside
+from zoo.errors import ModelError
+from zoo.hub import Pinned
+from zoo.refs import HubRef, parse
+
+__all__ = ["be_quiet", "checkpoint", "gguf_files", "model"]
+
+
+def gguf_files(named: str, part: str | None, offline: bool) -> list[Path]:
+    """The GGUF files of a file, a folder (all, or those with `part` in their name) or a repository (one).
+
+    Raises ModelError when there is none, or when a repository has several and `part` does not say which.
+    """
+    path = Path(named).expanduser()
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        found = [file for file in sorted(path.glob("*.gguf")) if not file.name.startswith("mmproj")]
+        chosen = [file for file in found if not part or part.lower() in file.name.lower()]
+        if not chosen:
+            there = ", ".join(file.name for file in found) or "none at all"
+            raise ModelError(f"{path}: no .gguf file{f' like {part!r}' if part else ''}; there is {there}")
+        return chosen
+    with _asked(named, offline) as (pinned, there):
+        if not _ggufs(there):
+            raise ModelError(f"{pinned.repo} holds no .gguf file; name a repository that does, or a file")
+        return [_one(pinned, _ggufs(there), part)]
+
+
+def checkpoint(named: str, offline: bool) -> Path:
+    """A checkpoint folder: a local one, or the whole repository. Raises ModelError when it is something else."""
+    path = Path(named).expanduser()
+    if path.is_file():
+        raise ModelError(f"{path} is a file; a checkpoint is a folder with config.json and safetensors")
+    if path.is_dir():
+        return path
+    with _asked(named, offline) as (pinned, _):
+        return hub.fetch(pinned)
+
+
+def model(named: str, part: str | None, offline: bool) -> Path:
+    """A GGUF file or a checkpoint folder, whatever is named."""
+    path = Path(named).expanduser()
+    if path.is_dir() and not any(path.glob("*.gguf")):
+        return path
+    if path.exists():
+        found = gguf_files(named, part, offline)
+        if len(found) > 1:
+            raise ModelError(f"{path} holds {', '.join(file.name for file in found)}; name one of them with --file")
+        return found[0]
+    with _asked(named, offline) as (pinned, there):
+        return _one(pinned, _ggufs(there), part) if _ggufs(there) else hub.fetch(pinned)
+
+
+def be_quiet() -> None:
+    """Before torch is loaded: the command draws its own progress, and OpenMP's threads must not spin (`zoo.worker`)."""
+    from zoo.worker import ENVIRONMENT
+
+    for name in ("GOMP_SPINCOUNT", "TOKENIZERS_PARALLELISM"):
+        os.environ.setdefault(name, ENVIRONMENT[name])
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
+def _one(pinned: Pinned, there: dict[str, int], part: str | None) -> Path:
+    if part is None and len(there) > 1:
+        shown = "\n  ".join(f"{path}  {byte_text(size)}" for path, size in there.items())
+        raise ModelError(f"{pinned.repo} holds several files; name one with --file, as in --file q8_0:\n  {shown}")
+    return hub.fetch_file(pinned, chosen_file(part, list(there)) if part else next(iter(there)))
+
+
+@contextmanager
+def _asked(named: str, offline: bool) -> Iterator[tuple[Pinned, dict[str, int]]]:
+    """A repository at a commit and its files, while the Hub that has it is there to be asked."""
+    try:
+        ref = parse(named)
+    except ValueError as error:
+        raise ModelError(f"{named}: there is no such file or folder, and it is no repository: {error}") from error
+    if not isinstance(ref, HubRef):
+        raise ModelError(f"{named}: there is no such file or folder")
+    with Outside(default_root(), offline).embedded() as embedded:
+        pinned = hub.pin(ref, "model", [embedded] if offline else [embedded, hub.public_endpoint()])
+        yield pinned, dict(hub.files(pinned))
+
+
+def _ggufs(files: dict[str, int]) -> dict[str, int]:
+    return {
+        path: size
+        for path, size in files.items()
+        if path.endswith(".gguf") and not Path(path).name.startswith("mmproj")
+    }

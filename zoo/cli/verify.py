@@ -1,0 +1,238 @@
+"""The command that says whether a file is the model that it claims to be: verify."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+from zoo.cli import models
+from zoo.cli.display import byte_text, second_text
+from zoo.cli.library import find
+from zoo.errors import EnvironmentFailure, ExportError
+from zoo.records import Progress
+
+if TYPE_CHECKING:
+    from zoo.schema import AgentSpec, VerifySpec
+
+__all__ = ["verify"]
+
+_FELL_SHORT = 3
+_PLAIN_SECONDS = 15.0
+_WORLDS = ("phone",)
+
+
+@click.command()
+@click.argument("named", metavar="FILE|FOLDER|OWNER/NAME")
+@click.option("--against", required=True, metavar="FOLDER|OWNER/NAME", help="The checkpoint that it was made of.")
+@click.option("--file", "part", metavar="PART", help="Which file, where there are several: a word of its name.")
+@click.option("--type", "type_", default="auto", show_default=True, help="Whose gate: f16, q8_0, ...")
+@click.option("--prompts", type=click.IntRange(1), default=32, show_default=True, help="Steps of the agent's world.")
+@click.option("--texts", type=click.IntRange(0, 16), default=8, show_default=True, help="Passages of general text.")
+@click.option("--actions", type=click.IntRange(0), default=16, show_default=True, help="Steps that both answer.")
+@click.option("--tasks", type=click.IntRange(0), default=0, show_default=True, help="Whole tasks that both act on.")
+@click.option("--world", type=click.Choice(_WORLDS), default=_WORLDS[0], help="Whose steps and tasks.")
+@click.option("--recipe", metavar="RECIPE", help="Whose agent asks: its world, style and length of answers.")
+@click.option("--seed", default=0, show_default=True, help="Draws the steps and the tasks.")
+@click.option("--threads", type=click.IntRange(1), help="Of llama.cpp. Default: as many as measure fastest.")
+@click.option("--device", default="auto", show_default=True, help="Of the checkpoint: cpu, cuda, ...")
+@click.option("--out", type=click.Path(path_type=Path), help="A folder for verify.json and verify.svg.")
+@click.option("--offline", is_flag=True, help="Ask the embedded Hub only.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON line on standard output.")
+def verify(
+    named: str,
+    against: str,
+    part: str | None,
+    type_: str,
+    prompts: int,
+    texts: int,
+    actions: int,
+    tasks: int,
+    world: Literal["phone"],
+    recipe: str | None,
+    seed: int,
+    threads: int | None,
+    device: str,
+    out: Path | None,
+    offline: bool,
+    as_json: bool,
+) -> None:
+    """Say whether a GGUF file still is the checkpoint that it was made of.
+
+    Both read the same texts in their own runtimes, and what they expect next is compared position by position, besides
+    tokens, templates, stop tokens, settings and every weight. Works for any pair: local or on a Hub, made here or not.
+
+    Exit code 0: it is. 3: it falls short of the gate of its type.
+    """
+    started = time.perf_counter()
+    files = models.gguf_files(named, part, offline)
+    folder = models.checkpoint(against, offline)
+    console = Console(stderr=as_json)
+    console.print(f"[bold]{escape(named)}[/] against [bold]{escape(against)}[/], torch in float32", soft_wrap=True)
+    spec = _spec(_agent(recipe, world), prompts, texts, actions, tasks)
+    data = _examined(files, folder, type_, spec, seed, threads, device, console)
+    for row in data["files"]:
+        _show(console, row, spec.agent.world)
+    console.print(f"compared in {second_text(time.perf_counter() - started)}", highlight=False)
+    if out:
+        _write(console, data, out)
+    if as_json:
+        click.echo(json.dumps(data, ensure_ascii=False))
+    raise click.exceptions.Exit(0 if data["passed"] else _FELL_SHORT)
+
+
+def _agent(recipe: str | None, world: Literal["phone"]) -> "AgentSpec":
+    from zoo.recipe import load
+    from zoo.schema import AgentSpec
+
+    return load(find(recipe)).recipe.agent if recipe else AgentSpec(world=world)
+
+
+def _spec(agent: "AgentSpec", prompts: int, texts: int, actions: int, tasks: int) -> "VerifySpec":
+    from zoo.refs import PathRef
+    from zoo.schema import VerifySpec
+
+    here = PathRef(Path())
+    return VerifySpec(
+        export=here, against=here, prompts=prompts, texts=texts, actions=actions, tasks=tasks, agent=agent
+    )
+
+
+def _examined(
+    files: list[Path],
+    folder: Path,
+    type_: str,
+    spec: "VerifySpec",
+    seed: int,
+    threads: int | None,
+    device: str,
+    console: Console,
+) -> dict[str, Any]:
+    from zoo import machine
+    from zoo.verify import examine, plain
+
+    models.be_quiet()
+    typed = {file: _type(file) if type_ == "auto" else type_.lower() for file in files}
+    with _progress(console) as progress:
+        progress(0, None, comparing="threads: which number is fastest here")
+        threads = threads or _measured_threads(files)
+        data, _ = examine(spec, typed, folder, seed, device=machine.device(device), threads=threads, progress=progress)
+    found: dict[str, Any] = plain(data | {"threads": threads})
+    return found
+
+
+def _type(file: Path) -> str:
+    """What a file says it is. One that cannot be read has no type; that it does not load is found later, with why."""
+    from zoo.formats import gguf_header
+    from zoo.verify.gates import type_of
+
+    try:
+        return type_of(gguf_header.read(file))
+    except ExportError:
+        return "unknown"
+
+
+def _measured_threads(files: list[Path]) -> int | None:
+    """None when no file loads: then nothing is computed."""
+    from zoo.serving import fastest_threads
+
+    for file in files:
+        with suppress(ExportError):
+            return fastest_threads(file).threads
+    return None
+
+
+@contextmanager
+def _progress(console: Console) -> Iterator[Progress]:
+    """One line that says what is being compared; where the output is no terminal, a plain line now and then."""
+    columns = (TextColumn("[bold]{task.description}"), BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn())
+    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("opening")
+        told, spoke = "", 0.0
+
+        def progress(step: int, total: int | None = None, **fields: float | str) -> None:
+            nonlocal told, spoke
+            name = str(fields.get("comparing", ""))
+            bar.update(task, completed=step, total=total, description=escape(name))
+            if not console.is_terminal and (name != told or time.monotonic() - spoke > _PLAIN_SECONDS):
+                console.print(f"  {name} {step}/{total or '?'}", highlight=False, markup=False, soft_wrap=True)
+                spoke = time.monotonic()
+            told = name
+
+        yield progress
+
+
+def _show(console: Console, row: Mapping[str, Any], world: str) -> None:
+    console.print(f"\n[bold]{escape(row['file'])}[/]  {row['type']}, {byte_text(row['bytes'])}", highlight=False)
+    for check in row["checks"]:
+        mark = {True: "[green]✓[/]", False: "[red]✗[/]", None: "[yellow]-[/]"}[check["passed"]]
+        console.print(f"  {mark} {check['name']:<18} [dim]{escape(check['detail'])}[/]", highlight=False)
+    if row["agreement"] or row["general"]:
+        console.print(_agreement_table(row, world))
+    _show_actions(console, row)
+    if row["passed"]:
+        console.print(f"  [bold green]PASS[/] it is the checkpoint, within the gate of {row['type']}", highlight=False)
+        return
+    console.print("  [bold red]FALLS SHORT[/]", highlight=False)
+    for line in row["failures"]:
+        style = "yellow" if line.startswith("try: ") else "red"
+        console.print(f"    [{style}]{escape(line)}[/]", highlight=False)
+
+
+def _agreement_table(row: Mapping[str, Any], world: str) -> Table:
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 1, 0, 1))
+    table.add_column("next token", no_wrap=True)
+    for heading in ("positions", "same top-1", "mean KL", "p99 KL", "max KL", "perplexity"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, measured in ((f"on the {world}", row["agreement"]), ("on general text", row["general"])):
+        if measured:
+            table.add_row(name, *_cells(measured))
+    gate = row["gate"]
+    ratio = f"≤ x {gate['perplexity_ratio']:g}" if gate["perplexity_ratio"] else ""
+    least = [f"≥ {gate['top1']:.1%}", f"≤ {gate['mean_kl']:.0e}", "", "", ratio]
+    table.add_row(f"gate of {row['type']}", "", *least, style="dim")
+    return table
+
+
+def _cells(measured: Mapping[str, Any]) -> list[str]:
+    numbers = [measured[name] for name in ("mean_kl", "p99_kl", "max_kl")]
+    shown = ["no number" if number is None else f"{number:.1e}" for number in numbers]
+    ratio = measured["perplexity_ratio"]
+    return [
+        f"{measured['positions']:,}",
+        f"{measured['top1']:.2%}",
+        *shown,
+        "no number" if ratio is None else f"x {ratio:.4f}",
+    ]
+
+
+def _show_actions(console: Console, row: Mapping[str, Any]) -> None:
+    if actions := row["actions"]:
+        same = f"same action in {actions['same']} of {actions['called']}" if actions["called"] else "no action called"
+        valid = f"readable calls: checkpoint {actions['called']}, file {actions['readable']} of {actions['steps']}"
+        console.print(f"  [dim]answers[/]  {same}; {valid}", highlight=False)
+    if tasks := row["tasks"]:
+        low, high = tasks["success_rate"]["low"], tasks["success_rate"]["high"]
+        both = f"checkpoint {tasks['reference_successes']}, file {tasks['successes']} of {tasks['tasks']} completed"
+        console.print(f"  [dim]tasks[/]    {both} (file: 95 % {low:.0%} to {high:.0%})", highlight=False)
+
+
+def _write(console: Console, data: Mapping[str, Any], folder: Path) -> None:
+    from zoo.verify import PLOT_NAME, REPORT_NAME, draw, write
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write(folder, data)
+        draw(data["files"], folder / PLOT_NAME)
+    except OSError as error:
+        raise EnvironmentFailure(f"{folder}: the report cannot be written: {error.strerror or error}") from error
+    written = [name for name in (REPORT_NAME, PLOT_NAME) if (folder / name).is_file()]
+    console.print(f"report: {', '.join(str(folder / name) for name in written)}", highlight=False, soft_wrap=True)

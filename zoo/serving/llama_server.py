@@ -1,0 +1,99 @@
+"""llama.cpp's own server over one file: an OpenAI-compatible endpoint on loopback, from the prebuilt wheel.
+
+`/v1/chat/completions` (streaming, tools, `grammar`, `json_schema`), `/v1/models`, and llama.cpp's `/apply-template` and
+`/tokenize`: what its users are really given, rendered by its own Jinja.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import ProxyHandler, Request, build_opener
+
+from zoo.errors import EnvironmentFailure, ExportError
+from zoo.formats import gguf_header
+from zoo.serving import llama_library
+
+__all__ = ["ask", "llama_server"]
+
+_QUIET = -1
+_SECONDS = 60.0
+
+
+@contextmanager
+def llama_server(
+    file: Path, port: int = 0, threads: int = 1, context: int = 4096, name: str = "", log: bool = False
+) -> Iterator[str]:
+    """Serve a file while the block runs; gives the address. Port 0 takes a free one.
+
+    Raises ExportError when the file does not load, EnvironmentFailure when the port is taken or the tested llama.cpp is
+    not installed.
+    """
+    gguf_header.read(file)
+    llama_library.shared_object()
+    server = _started(_parameters(file, port, threads, context, name, log), file, port)
+    try:
+        yield server.listening_address
+    finally:
+        del server  # its destructor ends its threads and closes the port
+
+
+def ask(address: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """One JSON request to a server of `llama_server`. Raises ExportError when it refuses, with its own words."""
+    request = Request(f"{address}{path}", json.dumps(body).encode(), {"Content-Type": "application/json"})  # noqa: S310
+    try:
+        # A proxy of the environment must not see, or fail, what stays on this machine.
+        with build_opener(ProxyHandler({})).open(request, timeout=_SECONDS) as answer:
+            found: dict[str, Any] = json.loads(answer.read())
+            return found
+    except HTTPError as error:
+        raise ExportError(f"llama.cpp refuses {path}: {_reason(error)}") from error
+
+
+def _reason(error: HTTPError) -> str:
+    text = error.read().decode("utf-8", "replace")
+    try:
+        return str(json.loads(text)["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return text[:200] or str(error)
+
+
+def _parameters(file: Path, port: int, threads: int, context: int, name: str, log: bool) -> Any:
+    import xllamacpp
+
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = str(file)
+    parameters.model_alias = {name or file.stem}
+    parameters.hostnames, parameters.port = ["127.0.0.1"], port
+    parameters.n_ctx, parameters.n_parallel = context, 1
+    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
+    parameters.use_jinja, parameters.prefill_assistant = True, False
+    parameters.warmup = parameters.ui = parameters.fit_params = False
+    if not log:
+        parameters.verbosity = _QUIET
+    return parameters
+
+
+def _started(parameters: Any, file: Path, port: int) -> Any:
+    import xllamacpp
+
+    if port:
+        _check_free(port)
+    try:
+        return xllamacpp.Server(parameters)
+    except RuntimeError as error:
+        raise ExportError(f"{file}: llama.cpp does not serve it: {error}") from error
+
+
+def _check_free(port: int) -> None:
+    """llama.cpp does not say why it did not start."""
+    import socket
+
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise EnvironmentFailure(f"port {port}: {error.strerror}; take another with --port") from error

@@ -1,0 +1,155 @@
+"""Every file looked at from all sides: what it says, what it computes, what it calls, what it achieves."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from zoo.agent import open_environment
+from zoo.data.expert import expert_rows
+from zoo.environments import Task
+from zoo.errors import DataError, ExportError, ModelError
+from zoo.records import Progress, no_progress
+from zoo.schema import AgentSpec, DataSpec
+from zoo.serving import Chat, LlamaRuntime, TorchRuntime, open_gguf
+from zoo.verify.comparison import ActionAgreement, Step, compare_actions, compare_logits
+from zoo.verify.report import GENERAL, STEPS, FileReport
+from zoo.verify.structure import Check, checks
+from zoo.verify.tasks import compare_tasks
+from zoo.verify.templates import rendered_alike
+from zoo.verify.texts import MOST_TOKENS, general_texts
+
+__all__ = ["SPLIT", "Material", "held_out_steps", "inspect", "material"]
+
+SPLIT = "held-out-parameters"
+"""Whose tasks the compared steps, and the tasks that are acted on, are of."""
+_EPISODE_TOKENS = 4096
+"""Of context at least, when whole episodes are run: later steps carry a history."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """What the file and its checkpoint are compared on."""
+
+    agent: AgentSpec
+    steps: Sequence[Step]
+    texts: tuple[str, ...]
+    actions: int
+    """How many of the steps are also answered."""
+    tasks: Sequence[Task]
+
+
+def material(agent: AgentSpec, prompts: int, texts: int, actions: int, tasks: int, seed: int) -> Material:
+    """Draw everything with the seed. Raises DataError when the world does not have so many tasks."""
+    drawn: Sequence[Task] = ()
+    if tasks:
+        try:
+            drawn = open_environment(agent).draw_tasks(SPLIT, tasks, seed)
+        except ValueError as error:
+            raise DataError(f"verify: `tasks: {tasks}` is too many: {error}") from error
+    return Material(agent, held_out_steps(agent, prompts, seed), general_texts(texts), actions, drawn)
+
+
+def held_out_steps(agent: AgentSpec, count: int, seed: int) -> list[Step]:
+    """Steps of the world's expert on tasks that nobody trained on, drawn with the seed."""
+    data = DataSpec(kind="data", split=SPLIT, tasks=count, agent=agent)
+    rows, _ = expert_rows(data, seed, no_progress)
+    chosen = Random(seed).sample(rows, min(count, len(rows)))
+    return [Step(row.prompt, row.completion) for row in chosen]
+
+
+def inspect(
+    reference: TorchRuntime,
+    files: Mapping[Path, str],
+    material: Material,
+    progress: Progress = no_progress,
+    threads: int | None = None,
+) -> list[FileReport]:
+    """Look at every file (path -> its type): its structure first, then, if it loads and has the same vocabulary, what
+    it computes. A checkpoint without a chat template is compared on general text alone."""
+    steps = material.steps if reference.chat_template else ()
+    tasks = material.tasks if reference.chat_template else ()
+    texts = {
+        STEPS: [reference.encode([*step.prompt, *step.completion]) for step in steps],
+        GENERAL: [reference.encode(text)[:MOST_TOKENS] for text in material.texts],
+    }
+    prompts = [step.prompt for step in steps]
+    answer_tokens = material.agent.answer_tokens
+    context = max((len(ids) for kind in texts.values() for ids in kind), default=1) + answer_tokens
+    with ExitStack() as stack:
+        opened: dict[Path, LlamaRuntime | str] = {}
+        checked: dict[Path, list[Check]] = {}
+        for file in files:
+            progress(len(opened), len(files), comparing=f"what {file.name} says")
+            opened[file] = _open(stack, file, max(context, _EPISODE_TOKENS if tasks else 0), threads)
+            checked[file] = _checked(reference, opened[file], prompts)
+        sound = {
+            file.name: one
+            for file, one in opened.items()
+            if isinstance(one, LlamaRuntime) and one.vocabulary_size == _vocabulary_size(reference)
+        }
+        near = {
+            kind: compare_logits(reference, sound, ids, progress, f"next tokens, {kind}") for kind, ids in texts.items()
+        }
+        asked = {name: one for name, one in sound.items() if prompts and _takes(one, prompts[0])}
+        called = compare_actions(reference, asked, prompts[: material.actions], answer_tokens, progress)
+        won = compare_tasks(material.agent, reference, asked, tasks, progress)
+    return [
+        FileReport(
+            file=file.name,
+            type=type_,
+            bytes=file.stat().st_size,
+            checks=(*checked[file], *_ends(called.get(file.name))),
+            closeness={kind: found[file.name] for kind, found in near.items() if file.name in found},
+            actions=called.get(file.name),
+            tasks=won.get(file.name),
+        )
+        for file, type_ in files.items()
+    ]
+
+
+def _vocabulary_size(reference: TorchRuntime) -> int:
+    return int(reference.model.config.get_text_config().vocab_size)
+
+
+def _open(stack: ExitStack, file: Path, context: int, threads: int | None) -> LlamaRuntime | str:
+    """The file in llama.cpp, or why it does not load: one broken file does not hide the others."""
+    try:
+        return stack.enter_context(open_gguf(file, threads, context))
+    except ExportError as error:
+        return str(error)
+
+
+def _takes(runtime: LlamaRuntime, chat: Chat) -> bool:
+    """Whether a file can be asked at all; that its template does not take a chat is a check's finding."""
+    try:
+        return bool(runtime.encode(chat))
+    except ModelError:
+        return False
+
+
+def _checked(
+    reference: TorchRuntime, opened: LlamaRuntime | str, prompts: Sequence[Sequence[Mapping[str, str]]]
+) -> list[Check]:
+    if isinstance(opened, str):
+        return [Check("loads", False, opened)]
+    found = [
+        Check("loads", True, _weighed(opened)),
+        *checks(reference, opened, prompts),
+    ]
+    return [*found, rendered_alike(reference, opened.file, prompts[:2])]
+
+
+def _weighed(opened: LlamaRuntime) -> str:
+    return f"{opened.weights_bytes / 2**20:.0f} MiB of weights, {opened.header.bits_per_weight:.2f} bits each"
+
+
+def _ends(actions: ActionAgreement | None) -> list[Check]:
+    """Whether the file comes to an end where the checkpoint does: a stop token that it knows and never says is none."""
+    if actions is None or not actions.ended:
+        return []
+    detail = (
+        f"of {actions.ended} answers that the checkpoint ended by a stop token, the file ended {actions.file_ended}"
+    )
+    return [Check("answers end", 2 * actions.file_ended >= actions.ended, detail)]
