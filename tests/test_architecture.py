@@ -10,7 +10,8 @@ import zoo
 PACKAGE = Path(zoo.__file__).parent
 FLOORS = {
     0: ["errors", "fingerprint", "records", "refs", "registry", "machine", "shipped"],
-    1: ["schema", "actions", "metrics", "source", "options", "estimate", "check", "json_schema", "formats"],
+    1: ["schema", "actions", "metrics", "source", "options", "estimate", "check", "json_schema", "formats",
+        "action_grammar"],
     2: ["recipe", "plan", "cache", "hub", "cards", "rewards", "environments", "checkpoint", "image_processor", "prompt"],
     3: ["data", "serving", "agent", "trainers.loading", "trainers.session", "trainers.preflight"],
     4: ["trainers", "merge", "evaluate", "exports", "verify", "publish", "tiny"],
@@ -21,6 +22,7 @@ FLOORS = {
 NEIGHBOURS = {
     "errors": set(), "registry": set(),
     "schema": {"refs"}, "check": {"schema", "options", "source"}, "estimate": {"schema"}, "json_schema": {"schema"},
+    "action_grammar": {"actions"},
     "preflight": {"plan"}, "runner": {"worker"}, "cli": {"local_hub"},
 }  # fmt: skip
 
