@@ -12,7 +12,8 @@ FLOORS = {
     0: ["errors", "fingerprint", "records", "refs", "registry", "machine", "shipped"],
     1: ["schema", "actions", "metrics", "source", "options", "estimate", "check", "json_schema", "formats",
         "action_grammar"],
-    2: ["recipe", "plan", "cache", "hub", "cards", "rewards", "environments", "checkpoint", "image_processor", "prompt"],
+    2: ["recipe", "plan", "cache", "hub", "cards", "rewards", "environments", "checkpoint", "image_processor", "prompt",
+        "memory"],
     3: ["data", "serving", "agent", "trainers.loading", "trainers.session", "trainers.preflight"],
     4: ["trainers", "merge", "evaluate", "exports", "verify", "publish", "tiny"],
     5: ["worker", "runner", "preflight"],
@@ -22,7 +23,7 @@ FLOORS = {
 NEIGHBOURS = {
     "errors": set(), "registry": set(),
     "schema": {"refs"}, "check": {"schema", "options", "source"}, "estimate": {"schema"}, "json_schema": {"schema"},
-    "action_grammar": {"actions"},
+    "action_grammar": {"actions"}, "prompt": {"memory"},
     "preflight": {"plan"}, "runner": {"worker"}, "cli": {"local_hub"},
 }  # fmt: skip
 

@@ -49,8 +49,8 @@ def call_grammar(numbers: Sequence[int] | None = None) -> str:
 def answer_grammar(numbers: Sequence[int] | None = None, prose_characters: int | None = None) -> str:
     """GBNF of a whole three-tag answer.
 
-    Prose may hold anything but `</`, and ends with no `<`. `prose_characters` bounds each of the two texts: a model that never comes to an
-    end would otherwise spend its tokens before the call.
+    Prose may hold anything but `</`, and ends with no `<`. `prose_characters` bounds each of the two texts: a model
+    that never comes to an end would otherwise spend its tokens before the call.
     """
     often = "*" if prose_characters is None else f"{{0,{prose_characters}}}"
     reasoning, assessment, called = TAGS

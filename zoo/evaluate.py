@@ -86,7 +86,7 @@ def _metrics(agent: AgentSpec, episodes: Sequence[Episode]) -> dict[str, Metric]
 
 def _sub_goal_share(episode: Episode) -> float:
     """AndroidLab's Sub-SR of one task: the share of its sub-goals, 1 when it is completed."""
-    return 1.0 if episode.success else sum(episode.sub_goals) / len(episode.sub_goals)
+    return 1.0 if episode.success else sum(episode.sub_goals) / max(1, len(episode.sub_goals))
 
 
 def _reversed_redundancy(agent: AgentSpec, won: Sequence[Episode]) -> float:

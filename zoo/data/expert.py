@@ -7,6 +7,7 @@ from zoo.actions import Action, write
 from zoo.data.rows import Row
 from zoo.environments import Environment, ExpertStep, Task
 from zoo.errors import DataError
+from zoo.memory import noted
 from zoo.prompt import messages
 from zoo.records import Progress
 from zoo.registry import ENVIRONMENTS, load
@@ -54,7 +55,7 @@ def _episode(
         wrong = _wrong_step(environment, observation, rng, agent.rounds) if len(history) == stray_at else None
         if wrong is None:
             rows.append(_row(agent, task, history, observation, step))
-        history.append(step.assessed(agent.style))
+        history.append(str(noted(agent, step.assessed(agent.style), write(wrong or step.action))))
         observation = environment.step(wrong or step.action)
     return rows, "direct" if len(rows) == len(history) else "detour"
 
