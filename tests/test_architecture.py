@@ -10,12 +10,33 @@ import zoo
 PACKAGE = Path(zoo.__file__).parent
 FLOORS = {
     0: ["errors", "fingerprint", "records", "refs", "registry", "machine", "shipped"],
-    1: ["schema", "actions", "metrics", "source", "options", "estimate", "check", "json_schema", "formats",
-        "action_grammar"],
-    2: ["recipe", "plan", "cache", "hub", "cards", "rewards", "environments", "checkpoint", "image_processor", "prompt",
-        "memory"],
+    1: [
+        "schema",
+        "actions",
+        "metrics",
+        "source",
+        "options",
+        "estimate",
+        "check",
+        "json_schema",
+        "formats",
+        "action_grammar",
+    ],
+    2: [
+        "recipe",
+        "plan",
+        "cache",
+        "hub",
+        "cards",
+        "rewards",
+        "environments",
+        "checkpoint",
+        "image_processor",
+        "prompt",
+        "memory",
+    ],
     3: ["data", "serving", "agent", "trainers.loading", "trainers.session", "trainers.preflight"],
-    4: ["trainers", "merge", "evaluate", "exports", "verify", "publish", "tiny"],
+    4: ["trainers", "merge", "evaluate", "exports", "verify", "publish", "tiny", "playground", "hub_metrics"],
     5: ["worker", "runner", "preflight"],
     6: ["cli", "local_hub"],
 }
@@ -23,7 +44,7 @@ FLOORS = {
 NEIGHBOURS = {
     "errors": set(), "registry": set(),
     "schema": {"refs"}, "check": {"schema", "options", "source"}, "estimate": {"schema"}, "json_schema": {"schema"},
-    "action_grammar": {"actions"}, "prompt": {"memory"},
+    "action_grammar": {"actions"}, "prompt": {"memory"}, "evaluate": {"playground"},
     "preflight": {"plan"}, "runner": {"worker"}, "cli": {"local_hub"},
 }  # fmt: skip
 

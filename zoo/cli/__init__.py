@@ -24,6 +24,11 @@ _COMMANDS = {
     "status": ("zoo.cli.runs:status", "Print which stages of a recipe are finished, and where they lie."),
     "hub": ("zoo.cli.hubs:hub", "The embedded Hub: serve it, seed it."),
     "pull": ("zoo.cli.hubs:pull", "Fetch a repository, or one file of it, from a Hub."),
+    "eval": (
+        "zoo.cli.evaluation:evaluate",
+        "Let a model, an endpoint, the expert or chance act on many tasks; measure it.",
+    ),
+    "trace": ("zoo.cli.trace:trace", "Replay episodes that were written down."),
     "act": ("zoo.cli.act:act", "Let a model operate the embedded phone, step by step."),
 }
 

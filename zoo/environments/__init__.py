@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from zoo.actions import Action, write_answer
 
-__all__ = ["Closing", "Environment", "ExpertStep", "Kind", "Split", "Style", "Task"]
+__all__ = ["Closing", "Environment", "ExpertStep", "Kind", "Pictured", "Split", "Style", "Task"]
 
 Split = Literal["train", "held-out-parameters", "held-out-templates"]
 Style = Literal["openphone", "terse"]
@@ -110,3 +110,11 @@ class Closing(Protocol):
 
     def close(self) -> None:
         """Give it back; may be called twice."""
+
+
+@runtime_checkable
+class Pictured(Protocol):
+    """An environment whose screen can be drawn."""
+
+    def picture(self) -> Any:
+        """The screen as a `PIL.Image.Image`, with the numbers of its elements marked on it."""
