@@ -162,8 +162,8 @@ class _TrainingSpec(StageSpec):
     save_dtype: Literal["float32", "bfloat16"] = "bfloat16"
     """The type they are saved in. float32 before a merge: bfloat16 swallows the small differences of a fine-tune."""
     attention: Literal["sdpa", "eager"] = "sdpa"
-    """How attention is computed while training. `eager` is a third faster for rows of a few hundred tokens on a CPU, and
-    keeps a matrix of rows x heads x tokens x tokens."""
+    """How attention is computed while training. `eager` is a third faster for rows of a few hundred tokens on a CPU,
+    and keeps a matrix of rows x heads x tokens x tokens."""
     checkpoint_steps: int = Field(50, ge=1)
     """Optimizer steps between checkpoints; a killed stage goes on from the last."""
     trl: dict[str, Any] = Field(default_factory=dict)
