@@ -196,6 +196,7 @@ class _Floor:
         situation = Situation(task, environment, "", started=self.clock())
         try:
             situation.observation = environment.reset(task)
+            situation.task = environment.task
         except EpisodeLost as error:
             situation.problem = str(error)
         return situation

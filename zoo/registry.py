@@ -52,6 +52,7 @@ STAGES: dict[str, StageEntry] = {
 
 ENVIRONMENTS: dict[str, str] = {
     "phone": "zoo.environments.phone:PhoneEnvironment",
+    "miniwob": "zoo.environments.miniwob:MiniwobEnvironment",
 }
 
 REWARDS: dict[str, str] = {

@@ -47,6 +47,7 @@ def _episode(
 ) -> tuple[list[Row], str]:
     """The rows of one episode. The wrong step comes before a random step of the expert's way and is no row."""
     observation = environment.reset(task)
+    task = environment.task
     stray_at = rng.randrange(_way(environment)[0]) if detour else -1
     rows: list[Row] = []
     history: list[str] = []

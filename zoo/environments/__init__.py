@@ -70,6 +70,8 @@ class Environment(Protocol):
     done: bool
     steps: int
     """Actions since `reset`, invalid ones included."""
+    task: Task
+    """The task as `reset` set it up: a world that writes its instructions itself has filled it in."""
 
     @property
     def stored(self) -> Any:
