@@ -94,7 +94,7 @@ class AgentSpec(_Model):
     constrained: bool = False
     """Whether a grammar keeps answers to the three tags and a call that exists on the screen."""
     episode_seconds: float | None = Field(None, gt=0)
-    """Seconds after which an episode ends. Without it, rounds alone bound it; with it, a slow machine changes results."""
+    """Seconds after which an episode ends; with it, a slow machine changes results. Without it, only rounds count."""
 
     @model_serializer(mode="wrap")
     def _later_fields_when_set(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def test_a_screen_reads_as_on_the_phone():
 
 
 def test_the_expert_says_which_pages_it_knows_and_what_a_page_lacks():
-    with pytest.raises(EnvironmentFailure, match="no expert knows tic-tac-toe; it knows .*click-button"):
+    with pytest.raises(EnvironmentFailure, match=r"no expert knows tic-tac-toe; it knows .*click-button"):
         next_step(task("tic-tac-toe"), [], [])
     with pytest.raises(EnvironmentFailure, match="the page shows no 'Click Me!'"):
         next_step(task("click-test"), [], [])

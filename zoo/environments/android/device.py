@@ -1,4 +1,4 @@
-"""A device as adb reaches it: shell commands, touches, its screen. What goes wrong ends the episode, not the evaluation.
+"""A device as adb reaches it: shell commands, touches, its screen. What goes wrong ends the episode alone.
 
 Which one: `ANDROID_SERIAL`, else the only one there is. Where adb's server runs: `ANDROID_ADB_SERVER_ADDRESS` and
 `ANDROID_ADB_SERVER_PORT`, else loopback and 5037, as adb itself.
