@@ -1,7 +1,7 @@
 """A stand-in that speaks adb's server protocol over loopback, with a small phone behind it; for tests.
 
-Requests are four hexadecimal digits of length and a text, answers `OKAY` or `FAIL`; `shell:` streams and closes, `sync:`
-sends a file in chunks. The screens have the form of uiautomator's dumps of Android 13's Settings.
+Requests are four hexadecimal digits of length and a text, answers `OKAY` or `FAIL`; `shell:` streams and closes,
+`sync:` sends a file in chunks. The screens have the form of uiautomator's dumps of Android 13's Settings.
 """
 
 import io
