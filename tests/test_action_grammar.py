@@ -16,6 +16,8 @@ from zoo.action_grammar import (
     read_data,
 )
 from zoo.actions import SIGNATURES, Action, parse, read_answer, write, write_answer
+from zoo.environments.phone import PhoneEnvironment, draw_tasks
+from zoo.environments.phone.machine import touchable
 from zoo.exports.gguf import convert
 from zoo.serving import open_gguf
 
@@ -169,6 +171,21 @@ def test_junk_does_not_fit_the_schema(junk):
 @pytest.mark.parametrize("answer", ["", "{}", "[1]", "null", '{"call": 3}', "tap(3)", '{"call": {"name": "tap"}}'])
 def test_an_answer_that_is_no_data_is_handed_back_as_it_came(answer):
     assert read_data(answer) == answer
+
+
+def test_the_numbers_of_a_terse_screen_follow_their_labels():
+    screen = "Task: Open it [9].\nPast: none\nScreen:\nSettings\nWi-Fi [1] on\nText without\nSave [2]\nlist [13]"
+    assert numbers_on(screen) == [1, 2, 13]
+
+
+@pytest.mark.parametrize("form", ["xml", "terse"])
+def test_every_number_of_the_phones_own_screens_is_found(form):
+    for task in draw_tasks("train", 27, seed=0):
+        environment = PhoneEnvironment(form)
+        environment.reset(task)
+        while not environment.done:
+            assert numbers_on(environment.observation()) == list(range(1, len(touchable(environment.elements)) + 1))
+            environment.step(environment.expert().action)
 
 
 def test_the_numbers_of_a_screen_are_those_that_begin_a_line():

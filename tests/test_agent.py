@@ -169,8 +169,8 @@ class Fragile:
     broken: ClassVar[dict[str, int]] = {}
     closed: ClassVar[list["Fragile"]] = []
 
-    def __init__(self):
-        self.inside = PhoneEnvironment()
+    def __init__(self, observation):
+        self.inside = PhoneEnvironment(observation)
 
     def __getattr__(self, name):
         return getattr(self.inside, name)

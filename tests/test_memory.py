@@ -22,6 +22,7 @@ def test_the_defaults_are_the_prompts_and_the_keys_of_before():
     assert AgentSpec().model_dump(mode="json") == {
         "world": "phone",
         "style": "openphone",
+        "observation": "xml",
         "memory_steps": 10,
         "rounds": 25,
         "answer_tokens": 256,

@@ -22,18 +22,20 @@ __all__ = [
     "read_data",
 ]
 
-_NUMBER = re.compile(r"^[^\S\n]*\[n?([0-9]{1,6})\]", re.MULTILINE)
+_XML_NUMBER = re.compile(r"^[^\S\n]*\[n?([0-9]{1,6})\]", re.MULTILINE)
+_TERSE_NUMBER = re.compile(r"^(?!.*;;).* \[([0-9]{1,6})\](?: [a-z ]+)?$", re.MULTILINE)
 _MOST_INDEX_DIGITS = 18
 _SECOND_DIGITS = 3
 
 
 def numbers_on(text: str) -> list[int]:
-    """The numbers of the elements of a screen, or of the screen in a prompt: those that begin a line.
+    """The numbers of the elements of a screen, or of the screen in a prompt, in either form of it: those that begin a
+    line, or follow its label.
 
     >>> numbers_on(";;Home\\n [1] ;click; ;;Clock\\n [2] ;click; ;;[7] Notes")
     [1, 2]
     """
-    return sorted({int(number) for number in _NUMBER.findall(text)})
+    return sorted({int(number) for pattern in (_XML_NUMBER, _TERSE_NUMBER) for number in pattern.findall(text)})
 
 
 def call_grammar(numbers: Sequence[int] | None = None) -> str:

@@ -5,7 +5,7 @@ from zoo.actions import Action
 from zoo.agent import play
 from zoo.environments.android import TEMPLATES, AndroidEnvironment, draw_tasks, read_hierarchy
 from zoo.environments.android.device import Device, connect
-from zoo.environments.android.hierarchy import observation
+from zoo.environments.line import screen_text
 from zoo.errors import EnvironmentFailure, EpisodeLost
 from zoo.schema import AgentSpec
 
@@ -31,7 +31,7 @@ def environment(phone):
         device.sleep = lambda seconds: None
         return device
 
-    return AndroidEnvironment(quickly)
+    return AndroidEnvironment(device=quickly)
 
 
 def test_the_app_is_stopped_the_setting_undone_and_the_launcher_shown(phone, environment):
@@ -162,7 +162,7 @@ NESTED = """<hierarchy rotation="0"><node class="android.widget.FrameLayout" bou
 
 
 def test_a_dump_is_pruned_as_androidlab_prunes():
-    assert observation("x", read_hierarchy(NESTED)).splitlines() == [
+    assert screen_text("x", [node.line for node in read_hierarchy(NESTED)], "xml").splitlines() == [
         ";;x",
         " ;;Title",
         " [1] ;click; ;;Wi-Fi, Home net",

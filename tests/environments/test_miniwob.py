@@ -8,10 +8,10 @@ import pytest
 from zoo.actions import Action
 from zoo.agent import open_environment, play
 from zoo.environments import Task
+from zoo.environments.line import Line, screen_text
 from zoo.environments.miniwob import EXPERT_TASKS, HELD_OUT, LEFT_OUT, MiniwobEnvironment, draw_tasks, page_names
 from zoo.environments.miniwob.browser import Browser, missing
 from zoo.environments.miniwob.expert import next_step
-from zoo.environments.miniwob.page import Entry, observation
 from zoo.environments.miniwob.tasks import html_folder
 from zoo.errors import EnvironmentFailure, EpisodeLost
 from zoo.playground import EpisodeLog, Session
@@ -59,13 +59,15 @@ def test_splits_share_no_seed_or_no_page():
         draw_tasks("train", 1 << 60, seed=3)
 
 
-def test_a_screen_reads_as_on_the_phone():
-    entries = [
-        Entry(0, "", "", "", "Pick:"),
-        Entry(1, "", "click", "selected", "Red"),
-        Entry(2, "Button", "click", "", "OK"),
-    ]
-    assert observation("choose", entries) == ";;choose\n ;;Pick:\n [1] ;click; selected ;;Red\n [2] Button ;click; ;;OK"
+LINES = [Line(0, "", "", "", "Pick:"), Line(1, "", "click", "selected", "Red"), Line(2, "Button", "click", "", "OK")]
+
+
+def test_a_screen_reads_as_on_the_phone_in_both_forms():
+    assert screen_text("choose", LINES, "xml") == (
+        ";;choose\n ;;Pick:\n [1] ;click; selected ;;Red\n [2] Button ;click; ;;OK"
+    )
+    assert screen_text("choose", LINES, "terse") == "choose\nPick:\nRed [1] chosen\nOK [2]"
+    assert screen_text("x", [Line(1, "ListView", "scroll", "", "")], "terse") == "x\nlist [1]"
 
 
 def test_the_expert_says_which_pages_it_knows_and_what_a_page_lacks():
@@ -160,7 +162,7 @@ def test_a_killed_browser_is_an_error_of_its_episode_and_is_replaced(tmp_path):
 
     class Watched(MiniwobEnvironment):
         def __init__(self):
-            super().__init__(self.open)
+            super().__init__(browser=self.open)
 
         def open(self):
             opened.append(Browser())

@@ -5,7 +5,7 @@ from random import Random
 
 from zoo.actions import Action, write
 from zoo.data.rows import Row
-from zoo.environments import Environment, ExpertStep, Task
+from zoo.environments import Closing, Environment, ExpertStep, Task
 from zoo.errors import DataError
 from zoo.memory import noted
 from zoo.prompt import messages
@@ -32,13 +32,17 @@ def expert_rows(spec: DataSpec, seed: int, progress: Progress) -> tuple[list[Row
         raise DataError(f"data: `tasks: {spec.tasks}` is too many: {error}") from error
     rows: list[Row] = []
     kinds: Counter[str] = Counter()
-    for number, task in enumerate(tasks, start=1):
-        rng = Random(f"{seed} {task.id}")
-        environment: Environment = world()
-        steps, kind = _episode(spec.agent, environment, task, rng, rng.random() < spec.detours)
-        rows += steps
-        kinds[kind] += 1
-        progress(number, len(tasks), rows=len(rows))
+    environment: Environment = world(spec.agent.observation)
+    try:
+        for number, task in enumerate(tasks, start=1):
+            rng = Random(f"{seed} {task.id}")
+            steps, kind = _episode(spec.agent, environment, task, rng, rng.random() < spec.detours)
+            rows += steps
+            kinds[kind] += 1
+            progress(number, len(tasks), rows=len(rows))
+    finally:
+        if isinstance(environment, Closing):
+            environment.close()
     return rows, kinds
 
 

@@ -10,10 +10,11 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from zoo.actions import Action, write_answer
 
-__all__ = ["Closing", "Environment", "ExpertStep", "Kind", "Pictured", "Split", "Style", "Task"]
+__all__ = ["Closing", "Environment", "ExpertStep", "Kind", "Observation", "Pictured", "Split", "Style", "Task"]
 
 Split = Literal["train", "held-out-parameters", "held-out-templates"]
 Style = Literal["openphone", "terse"]
+Observation = Literal["xml", "terse"]
 Kind = Literal["operation", "query"]
 
 

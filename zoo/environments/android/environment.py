@@ -8,10 +8,11 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from zoo.actions import Action
-from zoo.environments import ExpertStep, Split, Task
+from zoo.environments import ExpertStep, Observation, Split, Task
 from zoo.environments.android.device import Device, connect
-from zoo.environments.android.hierarchy import Node, observation, read_hierarchy
+from zoo.environments.android.hierarchy import Node, read_hierarchy
 from zoo.environments.android.tasks import draw_tasks, template_of
+from zoo.environments.line import screen_text
 from zoo.environments.phone import answers
 from zoo.errors import EnvironmentFailure
 
@@ -27,10 +28,10 @@ _LONGEST_WAIT_SECONDS = 30.0
 class AndroidEnvironment:
     """A device. See `zoo.environments.Environment` for the protocol."""
 
-    def __init__(self, device: Callable[[], Device] = connect) -> None:
+    def __init__(self, observation: Observation = "xml", device: Callable[[], Device] = connect) -> None:
         self.done = True
         self.steps = 0
-        self._connect = device
+        self._form, self._connect = observation, device
         self._device: Device | None = None
 
     def reset(self, task: Task) -> str:
@@ -59,7 +60,7 @@ class AndroidEnvironment:
 
     def observation(self) -> str:
         """The screen as text."""
-        return observation(self._title, self.nodes)
+        return screen_text(self._title, [node.line for node in self.nodes], self._form)
 
     def success(self) -> bool:
         """Whether the agent finished, and the device is (for a query: the message holds) what it should be."""
@@ -90,12 +91,12 @@ class AndroidEnvironment:
         draw = ImageDraw.Draw(image)
         font = ImageFont.load_default(max(10, image.width // 36))
         for node in self.nodes:
-            if node.number:
+            if node.line.number:
                 left, top = node.bounds[:2]
                 draw.rectangle(node.bounds, outline="red", width=max(1, image.width // 400))
-                box = draw.textbbox((left, top), str(node.number), font=font)
+                box = draw.textbbox((left, top), str(node.line.number), font=font)
                 draw.rectangle(box, fill="red")
-                draw.text((left, top), str(node.number), fill="white", font=font)
+                draw.text((left, top), str(node.line.number), fill="white", font=font)
         return image
 
     @staticmethod
@@ -129,8 +130,8 @@ class AndroidEnvironment:
             case "tap" | "long_press" | "swipe":
                 self._touch(action)
             case "text":
-                if field := next((node for node in self.nodes if node.editable and node.focused), None):
-                    self.device.type(str(action.arguments[0]), erase=len(field.text))
+                if field := next((node for node in self.nodes if node.typing), None):
+                    self.device.type(str(action.arguments[0]), erase=len(field.line.text))
             case "back":
                 self.device.back()
             case "home":
@@ -140,7 +141,7 @@ class AndroidEnvironment:
 
     def _touch(self, action: Action) -> None:
         number = int(action.arguments[0])
-        node = next((node for node in self.nodes if node.number == number), None)
+        node = next((node for node in self.nodes if node.line.number == number), None)
         if node is None:
             return
         if action.name == "tap":

@@ -7,12 +7,14 @@ be touched themselves. Bounds are kept beside the text, not in it. Not covered: 
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 from xml.etree import ElementTree
 
+from zoo.environments.line import Line
 from zoo.errors import EpisodeLost
 
-__all__ = ["Node", "observation", "read_hierarchy"]
+__all__ = ["Node", "read_hierarchy"]
 
 _BOUNDS = re.compile(r"\[(-?\d+),(-?\d+)\]\[(-?\d+),(-?\d+)\]")
 _ACTIONS = {"clickable": "click", "scrollable": "scroll", "long-clickable": "long-click"}
@@ -25,37 +27,19 @@ Bounds = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Node:
-    """One line of a screen."""
+    """One line of a screen, and where it lies on the display."""
 
-    number: int
-    """From 1; 0 for what cannot be touched."""
-    role: str
-    does: tuple[str, ...]
-    status: tuple[str, ...]
-    text: str
+    line: Line
     bounds: Bounds
     """Left, top, right, bottom in pixels."""
-    focused: bool = False
-    editable: bool = False
+    typing: bool = False
+    """Whether it is the field that has the focus."""
 
     @property
     def centre(self) -> tuple[int, int]:
         """Where a finger goes."""
         left, top, right, bottom = self.bounds
         return (left + right) // 2, (top + bottom) // 2
-
-    @property
-    def line(self) -> str:
-        """As the embedded phone writes it: `[n] Class ;actions; status ;;text`."""
-        if not self.number:
-            return f" ;;{self.text}"
-        head = f" [{self.number}]{f' {self.role}' if self.role else ''} ;{','.join(self.does)};"
-        return f"{head}{f' {chr(44).join(self.status)}' if self.status else ''} ;;{self.text}"
-
-
-def observation(title: str, nodes: Sequence[Node]) -> str:
-    """The whole screen."""
-    return "\n".join((f";;{title}", *(node.line for node in nodes)))
 
 
 def read_hierarchy(xml: str) -> list[Node]:
@@ -71,12 +55,8 @@ def read_hierarchy(xml: str) -> list[Node]:
     display = next((bounds for child in root if (bounds := _bounds(child))), (0, 0, 1 << 16, 1 << 16))
     found = [item for child in root for item in _walk(child, display, inside=False)]
     kept = [item for at, item in enumerate(found) if not _covered(item, found[at + 1 :])]
-    nodes: list[Node] = []
-    count = 0
-    for node in kept:
-        count += bool(node.does)
-        nodes.append(_numbered(node, count if node.does else 0))
-    return nodes
+    numbers = count(1)
+    return [replace(node, line=replace(node.line, number=next(numbers))) if node.line.does else node for node in kept]
 
 
 def _walk(element: ElementTree.Element, display: Bounds, inside: bool) -> Iterator[Node]:
@@ -97,14 +77,9 @@ def _walk(element: ElementTree.Element, display: Bounds, inside: bool) -> Iterat
 
 def _node(element: ElementTree.Element, does: tuple[str, ...], text: str, bounds: Bounds) -> Node:
     name = element.get("class", "").rsplit(".", 1)[-1]
-    status = _status(element)
     role = "" if name in _LAYOUTS else name
-    focused = element.get("focused") == "true"
-    return Node(0, role, does, status, text, bounds, focused, "EditText" in name)
-
-
-def _numbered(node: Node, number: int) -> Node:
-    return Node(number, node.role, node.does, node.status, node.text, node.bounds, node.focused, node.editable)
+    line = Line(0, role, ",".join(does), ",".join(_status(element)), text)
+    return Node(line, bounds, element.get("focused") == "true" and "EditText" in name)
 
 
 def _does(element: ElementTree.Element) -> tuple[str, ...]:
@@ -154,4 +129,5 @@ def _overlap(a: Bounds, b: Bounds) -> bool:
 
 def _covered(node: Node, later: Sequence[Node]) -> bool:
     """Whether something touchable was drawn over the very place of another."""
-    return bool(node.does) and any(other.does == node.does and other.bounds == node.bounds for other in later)
+    places = (other.bounds for other in later if other.line.does == node.line.does)
+    return bool(node.line.does) and node.bounds in places

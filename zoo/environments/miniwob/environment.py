@@ -12,10 +12,11 @@ from io import BytesIO
 from typing import Any, NoReturn
 
 from zoo.actions import Action
-from zoo.environments import ExpertStep, Split, Task
+from zoo.environments import ExpertStep, Observation, Split, Task
+from zoo.environments.line import Line, screen_text
 from zoo.environments.miniwob.browser import Browser
 from zoo.environments.miniwob.expert import next_step
-from zoo.environments.miniwob.page import READ_PAGE, Entry, observation
+from zoo.environments.miniwob.page import READ_PAGE
 from zoo.environments.miniwob.tasks import draw_tasks, html_folder
 from zoo.errors import EpisodeLost
 
@@ -54,10 +55,15 @@ _SUCCESS = 1.0
 class MiniwobEnvironment:
     """A MiniWoB++ page. See `zoo.environments.Environment` for the protocol."""
 
-    def __init__(self, browser: Callable[[], Browser] = Browser, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        observation: Observation = "xml",
+        browser: Callable[[], Browser] = Browser,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self.done = True
         self.steps = 0
-        self._open, self._sleep = browser, sleep
+        self._form, self._open, self._sleep = observation, browser, sleep
         self._browser: Browser | None = None
 
     def reset(self, task: Task) -> str:
@@ -69,6 +75,7 @@ class MiniwobEnvironment:
         self._until_ready()
         self.done, self.steps, self.reward = False, 0, 0.0
         self.touched: list[str] = []
+        self.task: Task = task
         self._read()
         self.task = replace(task, instruction=self._instruction)
         return self.observation()
@@ -86,7 +93,7 @@ class MiniwobEnvironment:
 
     def observation(self) -> str:
         """The page as text."""
-        return observation(self.task.app if hasattr(self, "task") else "", self.entries)
+        return screen_text(self.task.app, self.entries, self._form)
 
     def success(self) -> bool:
         """Whether the page gave its full reward."""
@@ -147,7 +154,7 @@ class MiniwobEnvironment:
 
     def _read(self) -> None:
         found = self._held.script(READ_PAGE)
-        self.entries = [Entry(**entry) for entry in found["entries"]]
+        self.entries = [Line(**entry) for entry in found["entries"]]
         self.boxes = found["boxes"]
         said = found["instruction"]
         self._instruction = str(said["utterance"] if isinstance(said, dict) else said)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from zoo.actions import Action
 from zoo.environments import ExpertStep, Task
-from zoo.environments.miniwob.page import Entry
+from zoo.environments.line import Line
 from zoo.errors import EnvironmentFailure
 
 __all__ = ["EXPERT_TASKS", "next_step"]
@@ -98,7 +98,7 @@ _PLANS: dict[str, Callable[[str], list[Want]]] = {
 EXPERT_TASKS: tuple[str, ...] = tuple(_PLANS)
 
 
-def next_step(task: Task, entries: Sequence[Entry], touched: Sequence[str]) -> ExpertStep:
+def next_step(task: Task, entries: Sequence[Line], touched: Sequence[str]) -> ExpertStep:
     """The first want that the screen does not show as done. `touched` are the labels that were tapped so far.
 
     Raises EnvironmentFailure on a page that the expert does not know, or that does not show what it should.
@@ -112,7 +112,7 @@ def next_step(task: Task, entries: Sequence[Entry], touched: Sequence[str]) -> E
     raise EnvironmentFailure(f"{task.app}: the expert has nothing left to do on {task.instruction!r}")
 
 
-def _missing(want: Want, entries: Sequence[Entry], left: list[str]) -> Action | None:
+def _missing(want: Want, entries: Sequence[Line], left: list[str]) -> Action | None:
     """What brings a want about; None when it is."""
     if want.kind in ("type", "focus"):
         return _field_action(want, [entry for entry in entries if entry.role == "EditText"])
@@ -128,7 +128,7 @@ def _missing(want: Want, entries: Sequence[Entry], left: list[str]) -> Action | 
     return Action("tap", (_first(found, want).number,))
 
 
-def _field_action(want: Want, fields: Sequence[Entry]) -> Action | None:
+def _field_action(want: Want, fields: Sequence[Line]) -> Action | None:
     if int(want.label) >= len(fields):
         raise EnvironmentFailure(f"there is no field {want.label}; the page has {len(fields)}")
     field = fields[int(want.label)]
@@ -139,11 +139,11 @@ def _field_action(want: Want, fields: Sequence[Entry]) -> Action | None:
     return Action("text", (want.text,))
 
 
-def _fits(entry: Entry, label: str) -> bool:
+def _fits(entry: Line, label: str) -> bool:
     return label == "*" or entry.text.casefold() == label.casefold()
 
 
-def _first(found: Sequence[Entry], want: Want) -> Entry:
+def _first(found: Sequence[Line], want: Want) -> Line:
     if not found:
         raise EnvironmentFailure(f"the page shows no {want.label!r}")
     return found[0]
