@@ -1,3 +1,6 @@
+from concurrent.futures import ThreadPoolExecutor
+from typing import ClassVar
+
 import pytest
 
 from zoo.actions import Action, read_answer, write_answer
@@ -10,7 +13,9 @@ from zoo.agent import (
     random_answers,
     run_episodes,
 )
-from zoo.environments.phone import draw_tasks
+from zoo.environments.phone import PhoneEnvironment, draw_tasks
+from zoo.errors import EpisodeLost
+from zoo.registry import ENVIRONMENTS
 from zoo.schema import AgentSpec
 
 TERSE = AgentSpec(style="terse")
@@ -156,3 +161,89 @@ def test_chance_solves_next_to_nothing(split):
 def test_the_world_is_opened_by_its_name():
     environment = open_environment(AgentSpec(world="phone"))
     assert environment.reset(TASKS[0]).startswith(";;Home")
+
+
+class Fragile:
+    """A phone that breaks down on a given step of its tasks, or on their reset; counts how often it was closed."""
+
+    broken: ClassVar[dict[str, int]] = {}
+    closed: ClassVar[list["Fragile"]] = []
+
+    def __init__(self, observation):
+        self.inside = PhoneEnvironment(observation)
+
+    def __getattr__(self, name):
+        return getattr(self.inside, name)
+
+    def reset(self, task):
+        if self.broken.get(task.id) == 0:
+            raise EpisodeLost("the browser did not start")
+        return self.inside.reset(task)
+
+    def step(self, action):
+        if self.broken.get(self.inside.task.id) == self.inside.steps + 1:
+            raise EpisodeLost("the browser crashed")
+        return self.inside.step(action)
+
+    def close(self):
+        self.closed.append(self)
+
+
+@pytest.fixture
+def fragile(monkeypatch):
+    monkeypatch.setitem(ENVIRONMENTS, "phone", "test_agent:Fragile")
+    monkeypatch.setattr(Fragile, "broken", {TASKS[0].id: 0, TASKS[2].id: 2})
+    monkeypatch.setattr(Fragile, "closed", [])
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_world_that_breaks_down_ends_its_own_episode_as_an_error(fragile, batch):
+    episodes = play(TERSE, TASKS[:5], expert_answers(TERSE), batch=batch)
+    assert [episode.ended for episode in episodes] == ["error", "finish", "error", "finish", "finish"]
+    assert [episode.success for episode in episodes] == [False, True, False, True, True]
+    assert [len(episodes[0].steps), len(episodes[2].steps)] == [0, 2]
+    assert episodes[2].problem == "the browser crashed"
+
+
+def test_environments_are_used_again_and_all_are_closed_in_the_end(fragile):
+    play(TERSE, TASKS[:9], expert_answers(TERSE), batch=2)
+    assert len({id(one) for one in Fragile.closed}) == len(Fragile.closed) == 4
+
+
+def test_environments_are_closed_although_whoever_answers_fails(fragile):
+    def fail(situations):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        play(TERSE, TASKS[3:6], fail, batch=3)
+    assert len(Fragile.closed) == 3
+
+
+def test_an_episode_ends_when_its_time_is_over():
+    times = iter(range(1000))
+    spec = AgentSpec(style="terse", episode_seconds=12.0)
+    said = iter(range(1, 100))
+
+    def answer(situations):
+        return [write_answer("", "", Action("wait", (next(said),))) for _ in situations]
+
+    (episode,) = play(spec, TASKS[:1], answer, clock=lambda: next(times))
+    assert episode.ended == "time"
+    assert 1 < len(episode.steps) < 12
+
+
+def test_each_episode_is_told_as_it_ends_with_its_number():
+    told = []
+    episodes = play(
+        TERSE, TASKS[:6], expert_answers(TERSE), batch=3, on_end=lambda number, episode: told.append((number, episode))
+    )
+    assert sorted(told) == list(enumerate(episodes))
+
+
+def test_worlds_that_wait_may_step_side_by_side():
+    with ThreadPoolExecutor(4) as pool:
+        together = play(TERSE, TASKS[:8], random_answers(1), batch=4, apply=pool.map)
+    alone = play(TERSE, TASKS[:8], random_answers(1), batch=4)
+    assert [[step.answer for step in one.steps] for one in together] == [
+        [step.answer for step in one.steps] for one in alone
+    ]

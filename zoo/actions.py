@@ -9,12 +9,16 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 __all__ = [
     "DEFAULT_FINISH",
+    "LONGEST_WAIT_SECONDS",
     "SIGNATURES",
+    "TAGS",
     "Action",
     "Answer",
+    "Form",
     "Parameter",
     "Value",
     "parse",
@@ -25,6 +29,7 @@ __all__ = [
 ]
 
 Value = int | float | str
+Form = Literal["index", "string", "seconds", "word"]
 
 DEFAULT_FINISH = "The task has been finished."
 """What `finish()` says when it is given nothing to say."""
@@ -47,6 +52,10 @@ class Parameter:
     """The argument as it is kept, or None when the call may not say this."""
     default: Value | None = None
     """None when it must be given."""
+    form: Form = "string"
+    """What a grammar may write here; `read` may take more."""
+    words: tuple[str, ...] = ()
+    """The words of a `word`."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +73,7 @@ class Answer:
     """Whether anything but space stands outside the tags."""
 
 
-_LONGEST_WAIT_SECONDS = 86_400
+LONGEST_WAIT_SECONDS = 86_400
 
 
 def _index(value: Value) -> Value | None:
@@ -77,7 +86,7 @@ def _string(value: Value) -> Value | None:
 
 
 def _seconds(value: Value) -> Value | None:
-    if isinstance(value, str) or not 0 <= value <= _LONGEST_WAIT_SECONDS:
+    if isinstance(value, str) or not 0 <= value <= LONGEST_WAIT_SECONDS:
         return None
     return int(value) if value == int(value) else round(value, 3)
 
@@ -90,7 +99,11 @@ def _one_of(*words: str) -> Callable[[Value], Value | None]:
     return read
 
 
-_INDEX = Parameter("index", _index)
+def _word(name: str, words: tuple[str, ...], default: str | None = None) -> Parameter:
+    return Parameter(name, _one_of(*words), default, "word", words)
+
+
+_INDEX = Parameter("index", _index, form="index")
 
 SIGNATURES: dict[str, tuple[Parameter, ...]] = {
     "tap": (_INDEX,),
@@ -98,12 +111,12 @@ SIGNATURES: dict[str, tuple[Parameter, ...]] = {
     "long_press": (_INDEX,),
     "swipe": (
         _INDEX,
-        Parameter("direction", _one_of("up", "down", "left", "right")),
-        Parameter("dist", _one_of("short", "medium", "long"), "medium"),
+        _word("direction", ("up", "down", "left", "right")),
+        _word("dist", ("short", "medium", "long"), "medium"),
     ),
     "back": (),
     "home": (),
-    "wait": (Parameter("interval", _seconds, 5),),
+    "wait": (Parameter("interval", _seconds, 5, "seconds"),),
     "finish": (Parameter("message", _string, DEFAULT_FINISH),),
 }
 """Name -> its arguments. An index is the number of an element on screen, from 1; an interval is in seconds."""
@@ -119,8 +132,9 @@ _NAMED = re.compile(rf"(?:(?P<name>[a-z_]+)\s*=\s*)?(?P<literal>{_LITERAL})", re
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _LINE = re.compile(r"^[ \t*]*(?:Action|Function)[ \t*]*:(?P<rest>.*)$", re.IGNORECASE | re.MULTILINE)
 _OPEN_CALLED = re.compile(r"<CALLED_FUNCTION>(.*?)(?:</CALLED_FUNCTION>|\Z)", re.DOTALL)
-_TAGS = ("REASONING", "STATE_ASSESSMENT", "CALLED_FUNCTION")
-_CLOSED = {tag: re.compile(rf"<{tag}>(.*?)</{tag}>", re.DOTALL) for tag in _TAGS}
+TAGS = ("REASONING", "STATE_ASSESSMENT", "CALLED_FUNCTION")
+"""Of an answer, in OpenPhone's order."""
+_CLOSED = {tag: re.compile(rf"<{tag}>(.*?)</{tag}>", re.DOTALL) for tag in TAGS}
 
 
 def parse(text: str) -> Action | None:
@@ -157,18 +171,18 @@ def same(a: Action | None, b: Action | None) -> bool:
 
 def read_answer(text: str) -> Answer:
     """Take an agent's answer apart. Never raises: what is missing is None."""
-    parts = {tag: match[1].strip() if (match := _CLOSED[tag].search(text)) else None for tag in _TAGS}
+    parts = {tag: match[1].strip() if (match := _CLOSED[tag].search(text)) else None for tag in TAGS}
     outside = text
     for pattern in _CLOSED.values():
         outside = pattern.sub("", outside, count=1)
-    reasoning, assessment, called = (parts[tag] for tag in _TAGS)
+    reasoning, assessment, called = (parts[tag] for tag in TAGS)
     return Answer(reasoning, assessment, called, parse(text), bool(outside.strip()))
 
 
 def write_answer(reasoning: str, assessment: str, action: Action) -> str:
     """The three-tag answer, one tag after the other in OpenPhone's order."""
     return "\n".join(
-        f"<{tag}>{content}</{tag}>" for tag, content in zip(_TAGS, (reasoning, assessment, write(action)), strict=True)
+        f"<{tag}>{content}</{tag}>" for tag, content in zip(TAGS, (reasoning, assessment, write(action)), strict=True)
     )
 
 

@@ -1,18 +1,21 @@
 """The agent's loop: prompt, answer, act, until an episode ends. One loop for evaluation, rollouts and the terminal.
 
-Covered: batches of episodes side by side, memory of past state assessments, the ends of OpenPhone's protocol. A bad
-answer is data: it costs a step and is counted. Not covered: images, time limits, answers that are constrained.
+Covered: batches of episodes side by side, the memory of the recipe, the ends of OpenPhone's protocol, a time limit. A
+bad answer is data: it costs a step and is counted; so is a world that breaks down, which ends its own episode alone.
+Not covered: images. That answers are kept to a grammar is the business of whoever generates them.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from time import perf_counter
-from typing import Literal
+from typing import Any, Literal, Protocol
 
-from zoo.actions import Action, read_answer, write_answer
-from zoo.environments import Environment, Task
+from zoo.actions import Action, read_answer, write, write_answer
+from zoo.environments import Closing, Environment, Task
+from zoo.errors import EpisodeLost
+from zoo.memory import CountTokens, about_tokens, noted
 from zoo.prompt import Chat, messages
 from zoo.records import Progress, no_progress
 from zoo.registry import ENVIRONMENTS, load
@@ -21,12 +24,14 @@ from zoo.schema import AgentSpec
 __all__ = [
     "REPEATS",
     "Answerer",
+    "Apply",
     "Chat",
     "End",
     "Episode",
     "Generate",
     "Situation",
     "Step",
+    "chat_of",
     "expert_answers",
     "messages",
     "open_environment",
@@ -40,7 +45,14 @@ REPEATS = 5
 
 Generate = Callable[[Sequence[Chat]], Sequence[str]]
 """A model: a batch of chats -> the answers, in the same order."""
-End = Literal["finish", "rounds", "repeat"]
+End = Literal["finish", "world", "rounds", "repeat", "time", "error"]
+"""`finish`: the agent said so. `world`: the world ended by itself. `error`: the world broke down."""
+
+
+class Apply(Protocol):
+    """Calls a function on every item, results in order: `map`, or that of a pool of threads for worlds that wait."""
+
+    def __call__(self, function: Callable[[Any], Any], items: Iterable[Any], /) -> Iterable[Any]: ...
 
 
 @dataclass(frozen=True)
@@ -64,6 +76,8 @@ class Episode:
     ended: End
     success: bool
     sub_goals: tuple[bool, ...]
+    problem: str = ""
+    """What broke down, for an episode that ended by `error`."""
 
 
 @dataclass
@@ -74,8 +88,10 @@ class Situation:
     environment: Environment
     observation: str
     history: list[str] = field(default_factory=list)
-    """The agent's state assessments, oldest first."""
+    """The notes of its memory (`zoo.memory.noted`), oldest first."""
     steps: list[Step] = field(default_factory=list)
+    started: float = 0.0
+    problem: str = ""
 
 
 Answerer = Callable[[Sequence[Situation]], Sequence[str]]
@@ -88,15 +104,24 @@ def open_environment(spec: AgentSpec) -> Environment:
     return environment
 
 
+def chat_of(spec: AgentSpec, situation: Situation, count: CountTokens = about_tokens) -> Chat:
+    """What a model is asked in a situation."""
+    return messages(spec, situation.task.instruction, situation.history, situation.observation, count)
+
+
 def run_episodes(
     spec: AgentSpec, tasks: Sequence[Task], generate: Generate, *, batch: int = 1, progress: Progress = no_progress
 ) -> list[Episode]:
     """Let a model act on every task; the episodes in the order of the tasks."""
 
     def answer(situations: Sequence[Situation]) -> Sequence[str]:
-        return generate([messages(spec, one.task.instruction, one.history, one.observation) for one in situations])
+        return generate([chat_of(spec, one) for one in situations])
 
     return play(spec, tasks, answer, batch=batch, progress=progress)
+
+
+def _unwatched(number: int, episode: Episode) -> None:
+    """Whoever does not wait for single episodes."""
 
 
 def play(
@@ -107,25 +132,97 @@ def play(
     batch: int = 1,
     progress: Progress = no_progress,
     clock: Callable[[], float] = perf_counter,
+    apply: Apply = map,
+    on_end: Callable[[int, Episode], None] = _unwatched,
 ) -> list[Episode]:
     """Let anybody act on every task, `batch` episodes side by side; the episodes in the order of the tasks.
 
-    An episode that ends makes room for the next task at once, so that the batch stays full until the last ones.
+    An episode that ends makes room for the next task at once, so that the batch stays full until the last ones; its
+    environment is used again unless it broke down. `on_end` is told the number of a task and its episode as it ends.
     """
-    waiting = iter(enumerate(tasks))
-    live = dict(_begin(spec, waiting, batch))
-    ended: dict[int, Episode] = {}
-    while live:
-        start = clock()
-        answers = answer(list(live.values()))
-        seconds = (clock() - start) / len(live)
-        for (number, situation), text in zip(list(live.items()), answers, strict=True):
-            _advance(situation, text, seconds)
-            if end := _end(spec, situation):
-                ended[number] = _episode(live.pop(number), end)
-        live |= _begin(spec, waiting, batch - len(live))
-        progress(len(ended), len(tasks), successes=sum(episode.success for episode in ended.values()))
-    return [ended[number] for number in sorted(ended)]
+    floor = _Floor(spec, iter(enumerate(tasks)), batch, clock, apply, on_end)
+    try:
+        while floor.fill():
+            floor.act(answer)
+            successes = sum(episode.success for episode in floor.ended.values())
+            progress(len(floor.ended), len(tasks), successes=successes)
+    finally:
+        floor.close()
+    return [floor.ended[number] for number in sorted(floor.ended)]
+
+
+@dataclass
+class _Floor:
+    """The episodes under way, those that ended, and the environments that wait for the next."""
+
+    spec: AgentSpec
+    waiting: Iterator[tuple[int, Task]]
+    batch: int
+    clock: Callable[[], float]
+    apply: Apply
+    on_end: Callable[[int, Episode], None]
+    live: dict[int, Situation] = field(default_factory=dict)
+    ended: dict[int, Episode] = field(default_factory=dict)
+    idle: list[Environment] = field(default_factory=list)
+
+    def fill(self) -> bool:
+        """Begin tasks until the batch is full; whether there is anything to act in. One that cannot begin has ended."""
+        while chosen := list(zip(range(self.batch - len(self.live)), self.waiting, strict=False)):
+            tasks = [task for _, (_, task) in chosen]
+            begun = self.apply(self._begin, [(self._environment(), task) for task in tasks])
+            self.live |= {number: one for (_, (number, _)), one in zip(chosen, begun, strict=True)}
+            self._settle()
+        return bool(self.live)
+
+    def act(self, answer: Answerer) -> None:
+        """One round of every live episode."""
+        situations = list(self.live.values())
+        start = self.clock()
+        answers = answer(situations)
+        seconds = (self.clock() - start) / len(situations)
+        list(self.apply(self._advance, [(*pair, seconds) for pair in zip(situations, answers, strict=True)]))
+        self._settle()
+
+    def close(self) -> None:
+        """Give back what the environments hold."""
+        for environment in [*self.idle, *(situation.environment for situation in self.live.values())]:
+            _close(environment)
+
+    def _environment(self) -> Environment:
+        return self.idle.pop() if self.idle else open_environment(self.spec)
+
+    def _begin(self, place: tuple[Environment, Task]) -> Situation:
+        environment, task = place
+        situation = Situation(task, environment, "", started=self.clock())
+        try:
+            situation.observation = environment.reset(task)
+            situation.task = environment.task
+        except EpisodeLost as error:
+            situation.problem = str(error)
+        return situation
+
+    def _advance(self, answered: tuple[Situation, str, float]) -> None:
+        situation, text, seconds = answered
+        answer = read_answer(text)
+        situation.steps.append(Step(situation.observation, text, answer.action, seconds))
+        if note := noted(self.spec, answer.assessment, write(answer.action) if answer.action else None):
+            situation.history.append(note)
+        if answer.action:
+            try:
+                situation.observation = situation.environment.step(answer.action)
+            except EpisodeLost as error:
+                situation.problem = str(error)
+
+    def _settle(self) -> None:
+        """Take the episodes that are at their end off the floor."""
+        for number, situation in list(self.live.items()):
+            if end := _end(self.spec, situation, self.clock):
+                self.ended[number] = _episode(self.live.pop(number), end)
+                if end == "error":
+                    _close(situation.environment)
+                else:
+                    self.idle.append(situation.environment)
+                self.on_end(number, self.ended[number])
 
 
 def expert_answers(spec: AgentSpec) -> Answerer:
@@ -163,30 +260,27 @@ def _random_action(seed: int, situation: Situation) -> Action:
             return Action(name)
 
 
-def _begin(spec: AgentSpec, waiting: Iterator[tuple[int, Task]], room: int) -> Iterator[tuple[int, Situation]]:
-    for _, (number, task) in zip(range(room), waiting, strict=False):
-        environment = open_environment(spec)
-        yield number, Situation(task, environment, environment.reset(task))
-
-
-def _advance(situation: Situation, text: str, seconds: float) -> None:
-    answer = read_answer(text)
-    situation.steps.append(Step(situation.observation, text, answer.action, seconds))
-    if answer.assessment:
-        situation.history.append(answer.assessment)
-    if answer.action:
-        situation.observation = situation.environment.step(answer.action)
-
-
-def _end(spec: AgentSpec, situation: Situation) -> End | None:
-    if situation.environment.done:
-        return "finish"
+def _end(spec: AgentSpec, situation: Situation, clock: Callable[[], float]) -> End | None:
+    if situation.problem:
+        return "error"
     last = [step.action for step in situation.steps[-REPEATS:]]
+    if situation.environment.done:
+        return "finish" if last and last[-1] and last[-1].name == "finish" else "world"
     if len(last) == REPEATS and all(action == last[0] for action in last):
         return "repeat"
-    return "rounds" if len(situation.steps) >= spec.rounds else None
+    if len(situation.steps) >= spec.rounds:
+        return "rounds"
+    limit = spec.episode_seconds
+    return "time" if limit is not None and clock() - situation.started >= limit else None
 
 
 def _episode(situation: Situation, end: End) -> Episode:
-    environment = situation.environment
-    return Episode(situation.task, tuple(situation.steps), end, environment.success(), environment.sub_goals())
+    task, steps, environment = situation.task, tuple(situation.steps), situation.environment
+    if situation.problem:
+        return Episode(task, steps, end, False, (), situation.problem)
+    return Episode(task, steps, end, environment.success(), environment.sub_goals())
+
+
+def _close(environment: Environment) -> None:
+    if isinstance(environment, Closing):
+        environment.close()

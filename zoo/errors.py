@@ -11,6 +11,7 @@ __all__ = [
     "CacheError",
     "DataError",
     "EnvironmentFailure",
+    "EpisodeLost",
     "ExportError",
     "GateError",
     "HubError",
@@ -77,6 +78,10 @@ class ExportError(ZooError):
 
 class EnvironmentFailure(ZooError):
     """The machine lacks something: an extra that is not installed, disk, memory."""
+
+
+class EpisodeLost(ZooError):
+    """The world of one episode broke down: a browser crashed, a device went away. The episode counts as an error."""
 
 
 class GateError(ZooError):

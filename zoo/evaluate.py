@@ -17,9 +17,10 @@ from zoo.agent import Answerer, Chat, Episode, Generate, expert_answers, open_en
 from zoo.environments import Task
 from zoo.errors import DataError
 from zoo.metrics import rate
+from zoo.playground import Ask, ask_runtime
 from zoo.records import Metric, StageContext, StageResult
 from zoo.schema import AgentSpec, EvaluateSpec
-from zoo.serving import Runtime, open_torch
+from zoo.serving import open_torch
 
 __all__ = ["EPISODES_NAME", "evaluate", "evaluate_anybody", "run"]
 
@@ -30,7 +31,7 @@ def run(spec: EvaluateSpec, ctx: StageContext) -> StageResult:
     """Let the model at `ctx.inputs["model"]` act on the tasks. See `evaluate`."""
     runtime = open_torch(ctx.inputs["model"], ctx.device, spec.dtype)
     try:
-        return evaluate(spec, partial(_generate, runtime, spec.agent.answer_tokens), ctx)
+        return evaluate(spec, partial(_generate, ask_runtime(spec.agent, runtime)), ctx)
     finally:
         runtime.close()
 
@@ -50,8 +51,8 @@ def evaluate_anybody(spec: EvaluateSpec, answer: Answerer, ctx: StageContext) ->
     return _judged(spec, play(spec.agent, tasks, answer, batch=spec.batch, progress=ctx.progress), ctx)
 
 
-def _generate(runtime: Runtime, answer_tokens: int, chats: Sequence[Chat]) -> list[str]:
-    return [generation.text for generation in runtime.generate(chats, max_new_tokens=answer_tokens)]
+def _generate(ask: Ask, chats: Sequence[Chat]) -> list[str]:
+    return [generation.text for generation in ask(chats)]
 
 
 def _tasks(spec: EvaluateSpec, seed: int) -> Sequence[Task]:
@@ -86,7 +87,7 @@ def _metrics(agent: AgentSpec, episodes: Sequence[Episode]) -> dict[str, Metric]
 
 def _sub_goal_share(episode: Episode) -> float:
     """AndroidLab's Sub-SR of one task: the share of its sub-goals, 1 when it is completed."""
-    return 1.0 if episode.success else sum(episode.sub_goals) / len(episode.sub_goals)
+    return 1.0 if episode.success else sum(episode.sub_goals) / max(1, len(episode.sub_goals))
 
 
 def _reversed_redundancy(agent: AgentSpec, won: Sequence[Episode]) -> float:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, sqrt
+from math import exp, fsum, sqrt
 from typing import TYPE_CHECKING, Any
 
 from zoo.records import Metric
@@ -10,7 +10,7 @@ from zoo.records import Metric
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Agreement", "Divergence", "agreement", "divergence", "rate"]
+__all__ = ["Agreement", "Divergence", "agreement", "average", "divergence", "rate"]
 
 _Z95 = 1.959963984540054
 
@@ -30,6 +30,23 @@ def rate(successes: int, n: int) -> Metric:
     centre = (share + _Z95**2 / (2 * n)) / denominator
     half = _Z95 * sqrt(share * (1 - share) / n + _Z95**2 / (4 * n * n)) / denominator
     return Metric(share, n=n, low=max(0.0, centre - half), high=min(1.0, centre + half))
+
+
+def average(values: Sequence[float], unit: str = "") -> Metric:
+    """The mean with the normal 95 % interval of the sample, `mean +- 1.96 s / sqrt(n)`; without one for a single value.
+
+    Raises ValueError when there is no value.
+
+    >>> average([1.0, 2.0, 3.0], "s").value
+    2.0
+    """
+    if not values:
+        raise ValueError("a mean needs at least one value")
+    n, centre = len(values), fsum(values) / len(values)
+    if n == 1:
+        return Metric(centre, unit, n)
+    half = _Z95 * sqrt(fsum((value - centre) ** 2 for value in values) / (n - 1) / n)
+    return Metric(centre, unit, n, centre - half, centre + half)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 
 from zoo.actions import SIGNATURES
+from zoo.memory import CountTokens, about_tokens, remembered
 from zoo.schema import AgentSpec
 
 __all__ = ["Chat", "messages", "system_text"]
@@ -42,10 +43,17 @@ def system_text(spec: AgentSpec) -> str:
     return _OPENPHONE if spec.style == "openphone" else _TERSE
 
 
-def messages(spec: AgentSpec, instruction: str, history: Sequence[str], observation: str) -> Chat:
+def messages(
+    spec: AgentSpec,
+    instruction: str,
+    history: Sequence[str],
+    observation: str,
+    count: CountTokens = about_tokens,
+) -> Chat:
     """One step's chat: the system's text, then the user's, in the order of OpenPhone's prompt.
 
-    `history` is the agent's own past state assessments, oldest first; the last `spec.memory_steps` are shown.
+    `history` is what `zoo.memory.noted` kept of each step, oldest first; `zoo.memory.remembered` chooses what of it is
+    shown, and `count` tells the tokens of a text where the memory is bounded by them.
 
     >>> print(messages(AgentSpec(style="terse"), "Open Clock.", [], ";;Home")[1]["content"])
     Task: Open Clock.
@@ -53,7 +61,7 @@ def messages(spec: AgentSpec, instruction: str, history: Sequence[str], observat
     Screen:
     ;;Home
     """
-    shown = list(history)[-spec.memory_steps :] if spec.memory_steps else []
+    shown = remembered(spec, history, count)
     if spec.style == "openphone":
         past = json.dumps(shown, ensure_ascii=False)
         user = f"{instruction}\n\nHistory Information: {past}\n\nCurrent Information: {observation}"

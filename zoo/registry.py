@@ -59,6 +59,8 @@ STAGES: dict[str, StageEntry] = {
 
 ENVIRONMENTS: dict[str, str] = {
     "phone": "zoo.environments.phone:PhoneEnvironment",
+    "miniwob": "zoo.environments.miniwob:MiniwobEnvironment",
+    "android": "zoo.environments.android:AndroidEnvironment",
 }
 
 REWARDS: dict[str, str] = {

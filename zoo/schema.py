@@ -15,8 +15,10 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    SerializerFunctionWrapHandler,
     Strict,
     WithJsonSchema,
+    model_serializer,
     model_validator,
 )
 
@@ -75,7 +77,7 @@ class _Model(BaseModel):
 class AgentSpec(_Model):
     """How the agent is asked, what it remembers, and when an episode ends."""
 
-    world: Literal["phone"] = "phone"
+    world: Literal["phone", "miniwob", "android"] = "phone"
     """The environment that it acts in."""
     style: Literal["openphone", "terse"] = "openphone"
     """`openphone`: OpenPhone's system text and its three-tag answer. `terse`: the same three tags with a system text of
@@ -89,6 +91,24 @@ class AgentSpec(_Model):
     """Steps after which an episode ends (AndroidLab: 25)."""
     answer_tokens: int = Field(256, ge=8)
     """The longest answer of one step, in tokens."""
+    memory: Literal["assessments", "folded", "actions", "none"] = "assessments"
+    """What it is shown of its past. `assessments`: the last of its own state assessments. `folded`: the same, and the
+    older ones folded into one line. `actions`: its last calls alone. `none`: nothing."""
+    memory_tokens: int | None = Field(None, ge=0)
+    """How many tokens its memory may have at most, besides `memory_steps`; the instruction and the screen are never
+    cut. Without it, the steps alone bound it."""
+    constrained: bool = False
+    """Whether a grammar keeps answers to the three tags and a call that exists on the screen."""
+    episode_seconds: float | None = Field(None, gt=0)
+    """Seconds after which an episode ends; with it, a slow machine changes results. Without it, only rounds count."""
+
+    @model_serializer(mode="wrap")
+    def _later_fields_when_set(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A field that came after the first keys is written only when it says something, so that keys stay."""
+        return {name: value for name, value in write(self).items() if name not in _LATER or value != _LATER[name]}
+
+
+_LATER: dict[str, Any] = {"memory": "assessments", "memory_tokens": None, "constrained": False, "episode_seconds": None}
 
 
 class StageSpec(_Model):

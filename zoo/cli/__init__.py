@@ -30,6 +30,11 @@ _COMMANDS = {
     "pull": ("zoo.cli.hubs:pull", "Fetch a repository, or one file of it, from a Hub."),
     "verify": ("zoo.cli.verify:verify", "Say whether a GGUF file still is the checkpoint that it was made of."),
     "serve": ("zoo.cli.serve:serve", "Put a model behind an OpenAI-compatible endpoint on loopback."),
+    "eval": (
+        "zoo.cli.evaluation:evaluate",
+        "Let a model, an endpoint, the expert or chance act on many tasks; measure it.",
+    ),
+    "trace": ("zoo.cli.trace:trace", "Replay episodes that were written down."),
     "act": ("zoo.cli.act:act", "Let a model operate the embedded phone, step by step."),
 }
 

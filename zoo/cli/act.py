@@ -4,18 +4,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from difflib import get_close_matches
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 import click
 
-from zoo.cache import default_root
-from zoo.cli.hubs import chosen_file
 from zoo.cli.library import find
-from zoo.cli.outside import Outside
-from zoo.errors import ModelError, ZooError
-from zoo.refs import HubRef, parse
+from zoo.cli.models import open_model, resolve_model
+from zoo.errors import ZooError
 
 if TYPE_CHECKING:
     from zoo.agent import Answerer, Episode, Situation
@@ -70,7 +66,7 @@ def act(
 
     spec = load(find(recipe)).recipe.agent
     chosen = _task(spec, task, split, seed)
-    runtime = _open(model, part, threads, offline)
+    runtime = open_model(resolve_model(model, part, offline), threads)
     click.secho(chosen.instruction, bold=True, err=as_json)
     try:
         (episode,) = play(spec, [chosen], _shown(spec, runtime, as_json))
@@ -96,50 +92,18 @@ def _task(spec: "AgentSpec", words: str | None, split: "Split", seed: int) -> "T
     return fitting[0]
 
 
-def _open(model: str, part: str, threads: int | None, offline: bool) -> "Runtime":
-    from zoo.serving import open_gguf, open_torch
-
-    path = Path(model)
-    if not path.exists():
-        path = _fetched(model, part, offline)
-    if path.is_dir():
-        return open_torch(path)
-    if path.suffix != ".gguf":
-        raise ModelError(f"{path}: neither a .gguf file nor a folder with a checkpoint")
-    return open_gguf(path, threads)
-
-
-def _fetched(model: str, part: str, offline: bool) -> Path:
-    from zoo import hub
-    from zoo.cli.zoo import named
-
-    if found := named(model, offline):
-        model, part = found
-    try:
-        ref = parse(model)
-    except ValueError as error:
-        raise ModelError(f"--model: {error}") from error
-    if not isinstance(ref, HubRef):
-        raise ModelError(f"--model {model}: there is no such file or folder")
-    outside = Outside(default_root(), offline)
-    with outside.embedded() as embedded:
-        pinned = hub.pin(ref, "model", [embedded] if offline else [embedded, hub.public_endpoint()])
-        files = hub.files(pinned)
-        if any(path.endswith(".gguf") for path in files):
-            return hub.fetch_file(pinned, chosen_file(part, list(files)))
-        return hub.fetch(pinned)
-
-
 def _shown(spec: "AgentSpec", runtime: "Runtime", quiet: bool) -> "Answerer":
     """The model as an agent whose every step is printed as it is made."""
     from zoo.actions import read_answer, write
-    from zoo.agent import messages
+    from zoo.agent import chat_of
+    from zoo.playground import ask_runtime
+
+    ask = ask_runtime(spec, runtime)
 
     def answer(situations: Sequence["Situation"]) -> list[str]:
         (situation,) = situations
-        chat = messages(spec, situation.task.instruction, situation.history, situation.observation)
         started = perf_counter()
-        (generation,) = runtime.generate([chat], spec.answer_tokens)
+        (generation,) = ask([chat_of(spec, situation)])
         seconds = perf_counter() - started
         if not quiet:
             said = read_answer(generation.text)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zoo import hub
 from zoo.cache import default_root
@@ -14,7 +15,12 @@ from zoo.errors import ModelError
 from zoo.hub import Pinned
 from zoo.refs import HubRef, parse
 
-__all__ = ["be_quiet", "checkpoint", "gguf_files", "model"]
+if TYPE_CHECKING:
+    from zoo.serving import Runtime
+
+__all__ = ["DEFAULT_PART", "be_quiet", "checkpoint", "gguf_files", "model", "open_model", "resolve_model"]
+
+DEFAULT_PART = "q8_0"
 
 
 def gguf_files(named: str, part: str | None, offline: bool) -> list[Path]:
@@ -102,3 +108,29 @@ def _ggufs(files: dict[str, int]) -> dict[str, int]:
         for path, size in files.items()
         if path.endswith(".gguf") and not Path(path).name.startswith("mmproj")
     }
+
+
+def resolve_model(named: str, part: str, offline: bool) -> Path:
+    """A file or folder, or what a name of the zoo or `owner/name[@revision][:file]` means, fetched first.
+
+    `part` is a word of the file's name for a repository that holds several and names none.
+    """
+    from zoo.cli.zoo import named as listed
+
+    if Path(named).exists():
+        return Path(named)
+    if found := listed(named, offline):
+        named, part = found
+    name, _, file = named.partition(":")
+    return model(name, file or part, offline)
+
+
+def open_model(path: Path, threads: int | None, device: str = "cpu") -> "Runtime":
+    """The runtime of a file or folder. Raises ModelError when it is neither a GGUF file nor a folder."""
+    from zoo.serving import open_gguf, open_torch
+
+    if path.is_dir():
+        return open_torch(path, device)
+    if path.suffix != ".gguf":
+        raise ModelError(f"{path}: neither a .gguf file nor a folder with a checkpoint")
+    return open_gguf(path, threads)

@@ -5,8 +5,9 @@ from random import Random
 
 from zoo.actions import Action, write
 from zoo.data.rows import Row
-from zoo.environments import Environment, ExpertStep, Task
+from zoo.environments import Closing, Environment, ExpertStep, Task
 from zoo.errors import DataError
+from zoo.memory import noted
 from zoo.prompt import messages
 from zoo.records import Progress
 from zoo.registry import ENVIRONMENTS, load
@@ -31,13 +32,17 @@ def expert_rows(spec: DataSpec, seed: int, progress: Progress) -> tuple[list[Row
         raise DataError(f"data: `tasks: {spec.tasks}` is too many: {error}") from error
     rows: list[Row] = []
     kinds: Counter[str] = Counter()
-    for number, task in enumerate(tasks, start=1):
-        rng = Random(f"{seed} {task.id}")
-        environment: Environment = world(spec.agent.observation)
-        steps, kind = _episode(spec.agent, environment, task, rng, rng.random() < spec.detours)
-        rows += steps
-        kinds[kind] += 1
-        progress(number, len(tasks), rows=len(rows))
+    environment: Environment = world(spec.agent.observation)
+    try:
+        for number, task in enumerate(tasks, start=1):
+            rng = Random(f"{seed} {task.id}")
+            steps, kind = _episode(spec.agent, environment, task, rng, rng.random() < spec.detours)
+            rows += steps
+            kinds[kind] += 1
+            progress(number, len(tasks), rows=len(rows))
+    finally:
+        if isinstance(environment, Closing):
+            environment.close()
     return rows, kinds
 
 
@@ -46,6 +51,7 @@ def _episode(
 ) -> tuple[list[Row], str]:
     """The rows of one episode. The wrong step comes before a random step of the expert's way and is no row."""
     observation = environment.reset(task)
+    task = environment.task
     stray_at = rng.randrange(_way(environment)[0]) if detour else -1
     rows: list[Row] = []
     history: list[str] = []
@@ -54,7 +60,7 @@ def _episode(
         wrong = _wrong_step(environment, observation, rng, agent.rounds) if len(history) == stray_at else None
         if wrong is None:
             rows.append(_row(agent, task, history, observation, step))
-        history.append(step.assessed(agent.style))
+        history.append(str(noted(agent, step.assessed(agent.style), write(wrong or step.action))))
         observation = environment.step(wrong or step.action)
     return rows, "direct" if len(rows) == len(history) else "detour"
 

@@ -6,11 +6,11 @@ A world is found by its name in `zoo.registry.ENVIRONMENTS`. Its actions follow 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from zoo.actions import Action, write_answer
 
-__all__ = ["Environment", "ExpertStep", "Kind", "Observation", "Split", "Style", "Task"]
+__all__ = ["Closing", "Environment", "ExpertStep", "Kind", "Observation", "Pictured", "Split", "Style", "Task"]
 
 Split = Literal["train", "held-out-parameters", "held-out-templates"]
 Style = Literal["openphone", "terse"]
@@ -71,6 +71,8 @@ class Environment(Protocol):
     done: bool
     steps: int
     """Actions since `reset`, invalid ones included."""
+    task: Task
+    """The task as `reset` set it up: a world that writes its instructions itself has filled it in."""
 
     @property
     def stored(self) -> Any:
@@ -82,7 +84,7 @@ class Environment(Protocol):
     def step(self, action: Action) -> str:
         """Act; the next observation. An action that hits nothing leaves the screen as it is and counts as a step.
 
-        Raises RuntimeError when the episode is over.
+        Raises RuntimeError when the episode is over. It and `reset` raise EpisodeLost when the world breaks down.
         """
 
     def success(self) -> bool:
@@ -103,3 +105,19 @@ class Environment(Protocol):
 
         Raises ValueError, with the maximum, when the split does not have so many.
         """
+
+
+@runtime_checkable
+class Closing(Protocol):
+    """An environment that holds something of the machine, and gives it back."""
+
+    def close(self) -> None:
+        """Give it back; may be called twice."""
+
+
+@runtime_checkable
+class Pictured(Protocol):
+    """An environment whose screen can be drawn."""
+
+    def picture(self) -> Any:
+        """The screen as a `PIL.Image.Image`, with the numbers of its elements marked on it."""

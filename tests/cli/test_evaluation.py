@@ -1,0 +1,95 @@
+import json
+
+import pytest
+from click.testing import CliRunner
+from openai_server import serving
+
+from zoo.actions import Action, write_answer
+from zoo.cli import command
+from zoo.playground import EPISODES_NAME
+
+
+@pytest.fixture
+def recipes(tmp_path, monkeypatch):
+    monkeypatch.setenv("EDGEZOO_HOME", str(tmp_path / "home"))
+
+    def run(*arguments):
+        result = CliRunner().invoke(command, [str(argument) for argument in arguments])
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return run
+
+
+def last_json(result):
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def success(result):
+    return last_json(result)["table"][0]["measures"]["success_rate"]
+
+
+def test_the_expert_solves_everything_and_the_tables_lie_beside_the_episodes(recipes, tmp_path):
+    result = recipes("eval", "expert", "--episodes", 12, "--out", tmp_path / "out", "--json")
+    assert (success(result)["value"], success(result)["n"]) == (1.0, 12)
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {
+        EPISODES_NAME, "settings.json", "table.csv", "table.xlsx",
+    }  # fmt: skip
+    assert "Sub-SR" in result.stderr
+
+
+def test_the_same_command_goes_on_and_other_settings_have_a_folder_of_their_own(recipes):
+    first = last_json(recipes("eval", "random", "--episodes", 5, "--json"))
+    again = last_json(recipes("eval", "random", "--episodes", 5, "--json"))
+    other = last_json(recipes("eval", "random", "--episodes", 5, "--seed", 1, "--json"))
+    assert first == again
+    assert other["folder"] != first["folder"]
+
+
+def test_a_checkpoint_folder_is_evaluated_and_its_tokens_are_counted(recipes, tiny_llama):
+    flags = ("--set", "rounds=2", "--set", "answer_tokens=8", "--device", "cpu", "--json")
+    measured = last_json(recipes("eval", tiny_llama, "--episodes", 3, *flags))["table"][0]["measures"]
+    assert measured["prompt_tokens_per_step"]["value"] > 50
+    assert measured["tokens_per_step"]["value"] <= 8
+
+
+def test_an_endpoint_acts_and_another_judges(recipes, monkeypatch, tmp_path):
+    monkeypatch.setenv("A_KEY", "sk-never-written")
+    answer = write_answer("a", "b", Action("finish", ("Done.",)))
+    with serving(lambda body: answer) as (url, asked), serving(lambda body: "FAILURE\nNo.") as (judge, _):
+        flags = ("--model-name", "small", "--key-env", "A_KEY", "--judge", judge, "--out", tmp_path / "out", "--json")
+        result = recipes("eval", url, "--episodes", 4, *flags)
+    measured = last_json(result)["table"][0]["measures"]
+    assert measured["success_rate"]["value"] == 0.0
+    assert (measured["judge_agreement"]["value"], measured["judge_agreement"]["n"]) == (1.0, 4)
+    assert asked[0][0]["authorization"] == "Bearer sk-never-written"
+    written = [file.read_bytes() for file in (tmp_path / "out").iterdir()]
+    assert not any(b"sk-never-written" in data for data in written)
+    assert "sk-never-written" not in result.output
+
+
+def test_tasks_by_pattern_and_a_memory_from_the_command_line(recipes, tmp_path):
+    flags = ("--tasks", "clock.*", "--set", "memory=none", "--out", tmp_path / "out", "--json")
+    table = last_json(recipes("eval", "expert", "--episodes", 4, *flags))["table"]
+    assert [group["group"] for group in table if group["by"] == "app"] == ["clock"]
+    assert json.loads((tmp_path / "out" / "settings.json").read_text())["agent"]["memory"] == "none"
+
+
+def test_a_trace_lists_and_replays(recipes, tmp_path):
+    recipes("eval", "expert", "--episodes", 3, "--out", tmp_path / "out")
+    listed = recipes("trace", tmp_path / "out").stdout.splitlines()
+    assert len(listed) == 3
+    assert all("✓" in line for line in listed)
+    lines = recipes("trace", tmp_path / "out" / EPISODES_NAME, "--json").stdout.splitlines()
+    second = json.loads(lines[1])
+    shown = recipes("trace", tmp_path / "out", "--episode", 1).stdout
+    assert second["instruction"] in shown
+    assert all(step["action"] in shown and step["observation"] in shown for step in second["steps"])
+    assert f"success: {len(second['steps'])} steps, the expert needs {len(second['steps'])}" in shown
+
+
+def test_a_trace_of_an_episode_that_is_not_there_says_which_are(recipes, tmp_path):
+    recipes("eval", "random", "--episodes", 2, "--out", tmp_path / "out")
+    with pytest.raises(Exception, match="no episode 7; it has 0 to 1"):
+        recipes("trace", tmp_path / "out", "--episode", 7)

@@ -1,0 +1,79 @@
+"""The command that replays episodes that were written down: trace."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from zoo.errors import DataError
+
+if TYPE_CHECKING:
+    from zoo.playground.episodes import EpisodeRecord
+
+__all__ = ["trace"]
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--episode", type=int, metavar="N", help="Replay this one, from 0. Without it: one line an episode.")
+@click.option("--failed", is_flag=True, help="Of the list, those alone that were not solved.")
+@click.option("--json", "as_json", is_flag=True, help="JSON lines on standard output.")
+def trace(file: Path, episode: int | None, failed: bool, as_json: bool) -> None:
+    """Replay episodes of FILE: of `recipes eval`, or `episodes.jsonl` of an evaluate stage; a folder will do.
+
+    Each step shows the screen, what the agent said, and what it called. Where screens were kept as pictures, the
+    picture of a step is named under it.
+    """
+    from zoo.playground.episodes import EPISODES_NAME, read_episodes
+
+    found = file / EPISODES_NAME if file.is_dir() else file
+    records = sorted(read_episodes(found), key=lambda record: record.number)
+    chosen = [record for record in records if episode is None or record.number == episode]
+    if not chosen:
+        numbers = f"0 to {max(record.number for record in records)}" if records else "none"
+        raise DataError(f"{found}: there is no episode {episode}; it has {numbers}")
+    shown = [record for record in chosen if not (failed and record.success)]
+    if as_json:
+        for record in shown:
+            click.echo(json.dumps(asdict(record), ensure_ascii=False))
+    elif episode is None:
+        _list(shown)
+    else:
+        _replay(shown[0] if shown else chosen[0], found.parent)
+
+
+def _list(records: "Sequence[EpisodeRecord]") -> None:
+    for record in records:
+        mark = click.style("✓", fg="green") if record.success else click.style("✗", fg="red")
+        click.echo(f"{record.number:>4} {mark} {len(record.steps):>2} steps, {record.ended:<7} {record.instruction}")
+
+
+def _replay(record: "EpisodeRecord", folder: Path) -> None:
+    from zoo.actions import read_answer
+
+    click.secho(f"{record.instruction}", bold=True)
+    click.secho(f"{record.task}", dim=True)
+    for at, step in enumerate(record.steps, start=1):
+        click.echo(f"\n{'─' * 3} step {at}, {step.seconds:.2f} s\n{step.observation}")
+        if step.picture:
+            click.secho(f"  {folder / step.picture}", fg="blue")
+        said = read_answer(step.answer)
+        for text in (said.reasoning, said.assessment):
+            if text:
+                click.secho(f"  {text}", dim=True)
+        call = step.action or f"no readable call: {step.answer!r}"
+        click.secho(f"  {call}", fg="green" if step.action else "red")
+    click.echo()
+    _show_end(record)
+
+
+def _show_end(record: "EpisodeRecord") -> None:
+    mark = click.style("success", fg="green") if record.success else click.style("not solved", fg="red")
+    goals = f", sub-goals {sum(record.sub_goals)}/{len(record.sub_goals)}" if record.sub_goals else ""
+    expert = f", the expert needs {record.expert_steps}" if record.expert_steps else ""
+    click.echo(f"{mark}: {len(record.steps)} steps{expert}{goals}, ended by {record.ended} {record.problem}".rstrip())
+    if record.judge:
+        click.echo(f"judge: {record.judge['verdict']}: {record.judge['text']}")

@@ -1,0 +1,12 @@
+"""A real Android device or emulator over adb: the same observation and actions as on the embedded phone.
+
+`device` speaks to adb (package `adbutils`), `hierarchy` turns a dump of its screen into numbered lines, `tasks` are
+things to do in the Settings app that a shell command can check, `environment` puts them together. Nothing is installed
+on the device. Tested against a stand-in that speaks adb's protocol with recorded screens; not run on a device.
+"""
+
+from zoo.environments.android.environment import AndroidEnvironment
+from zoo.environments.android.hierarchy import Node, read_hierarchy
+from zoo.environments.android.tasks import TEMPLATES, draw_tasks
+
+__all__ = ["TEMPLATES", "AndroidEnvironment", "Node", "draw_tasks", "read_hierarchy"]
