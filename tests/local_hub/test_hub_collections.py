@@ -77,5 +77,5 @@ def test_a_private_collection_and_every_change_need_a_token(api: HfApi, endpoint
 
 @pytest.mark.parametrize("title", ["", "   ", "x" * 61])
 def test_a_title_is_checked(api: HfApi, title: str) -> None:
-    with pytest.raises(HfHubHTTPError, match="400"):
+    with pytest.raises(HfHubHTTPError, match="title"):
         api.create_collection(title)

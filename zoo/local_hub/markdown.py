@@ -49,7 +49,10 @@ def _is_safe(address: str) -> bool:
 
 def _inside(address: str) -> str | None:
     """The path of a file of the repository that an address means, quoted; None when it means something else."""
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return None
     path = unquote(parts.path).removeprefix("./")
     if parts.scheme or parts.netloc or not path or path.startswith("/") or ".." in path.split("/"):
         return None

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 
 from zoo.errors import HubError
 from zoo.hub import Endpoint
-from zoo.local_hub.app import LOOPBACK_NAMES, PAGE_ITEMS, PART_BYTES, application, open_hub
+from zoo.local_hub.app import HEAD_BYTES, LOOPBACK_NAMES, PAGE_ITEMS, PART_BYTES, application, open_hub
 from zoo.local_hub.tokens import new_secret
 
 __all__ = ["client_environment", "live", "running", "serve", "token_of"]
@@ -26,7 +26,6 @@ __all__ = ["client_environment", "live", "running", "serve", "token_of"]
 _ASK_SECONDS = 2.0
 _START_SECONDS = 20.0
 _STOP_SECONDS = 5.0
-_HEADER_BYTES = 32 << 10
 
 Wrap = Callable[[ASGIApp], ASGIApp]
 
@@ -170,7 +169,7 @@ def _prepare(
     config = uvicorn.Config(
         wrap(application(hub, names)),
         http="h11",  # the one whose bound on the headers is ours to set
-        h11_max_incomplete_event_size=_HEADER_BYTES,
+        h11_max_incomplete_event_size=HEAD_BYTES,
         log_config=None,
         access_log=False,
         lifespan="off",
