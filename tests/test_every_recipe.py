@@ -77,6 +77,6 @@ def test_the_fetched_file_acts_on_the_phone(made: tuple[str, Path, dict[str, Any
     _, home, result = made
     repo = result["published"][1]["repo"]
     acted = recipes(home, "act", "--model", repo, "--file", "q8_0", "--offline", "--json")
-    assert acted.returncode == 4, acted.stderr  # a two-layer model of random weights does not solve the task
+    assert acted.returncode == 0, acted.stderr
     episode = json.loads(acted.stdout)
-    assert episode["steps"] and not episode["success"]
+    assert episode["steps"] and not episode["success"]  # two layers of random weights solve nothing

@@ -70,6 +70,9 @@ class AgentSpec(_Model):
     style: Literal["openphone", "terse"] = "openphone"
     """`openphone`: OpenPhone's system text and its three-tag answer. `terse`: the same three tags with a system text of
     one line and short contents, since a weak model is hurt by long reasoning."""
+    observation: Literal["xml", "terse"] = "xml"
+    """`xml`: AndroidLab's compressed XML. `terse`: a line an element, its number behind its label, where a weak model
+    finds it: what follows a word is easier to copy than what stands before it."""
     memory_steps: int = Field(10, ge=0)
     """How many of its own past state assessments the agent is shown."""
     rounds: int = Field(25, ge=1)
@@ -186,6 +189,8 @@ class EvaluateSpec(StageSpec):
     """How many."""
     batch: int = Field(16, ge=1)
     """Episodes that step side by side. How, not what: answers are greedy."""
+    dtype: Literal["float32", "bfloat16"] = "bfloat16"
+    """The weights' type in memory: half the bytes to read for every token."""
     agent: AgentSpec = AgentSpec()
 
 
