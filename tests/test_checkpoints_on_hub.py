@@ -132,6 +132,7 @@ def test_another_machine_goes_on_from_the_last_checkpoint_of_a_run_that_was_kill
     cache.check_digests(cache.find(found["base"]))  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_run_that_is_resumed_elsewhere_ends_with_the_same_digests(endpoint: Endpoint, tmp_path: Path) -> None:
     file = written(tmp_path, SHORT)
     straight = tmp_path / "straight"

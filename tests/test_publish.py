@@ -359,7 +359,8 @@ def with_adapter_and_rows(context: StageContext) -> tuple[PublishSpec, StageCont
     demos = context.out.parent / "demos"
     demos.mkdir()
     (demos / "rows.jsonl").write_text('{"prompt": [], "completion": [], "template": "clock.add_alarm"}\n')
-    spec = SPEC.model_copy(update={"adapter": StageRef("sft"), "datasets": (StageRef("demos"),)})
+    scores = {**SPEC.scores, "after SFT": StageRef("sft-score")}
+    spec = SPEC.model_copy(update={"adapter": StageRef("sft"), "datasets": (StageRef("demos"),), "scores": scores})
     return spec, replace(context, inputs={**context.inputs, "adapter": sft, "datasets.0": demos})
 
 

@@ -22,6 +22,7 @@ stages:
     kind: merge
     mergekit:
       merge_method: linear
+      base_model: maker/base@main
       dtype: float32
       models:
         - {model: stage:sft, parameters: {weight: 0.5}}
