@@ -50,7 +50,7 @@ def test_llama_cpp_sees_what_torch_sees(tiny_vlm: Path, files: dict[str, Path], 
     """Up to the float16 of llama.cpp's attention: 4e-4 here, as with its own converter's files."""
     expected = seen_by_torch(tiny_vlm, picture(*size))
     assert expected.shape == (size[0] // 28 * (size[1] // 28), 64)
-    for type_, most in (("f32", 1e-3), ("f16", 1e-3), ("q8_0", 3e-2)):
+    for type_, most in (("f32", 1e-3), ("f16", 1e-3), ("q8_0", 6e-2)):
         found = image_embeddings(files["model"], files[type_], picture(*size))
         assert found.shape == expected.shape
         assert np.linalg.norm(found - expected) / np.linalg.norm(expected) < most, type_
