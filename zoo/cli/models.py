@@ -5,16 +5,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from zoo import hub
+from zoo import hub, registry
 from zoo.cache import default_root
 from zoo.cli.display import byte_text
 from zoo.cli.hubs import chosen_file
 from zoo.cli.outside import Outside
-from zoo.errors import ModelError
+from zoo.errors import EnvironmentFailure, ModelError
 from zoo.hub import Pinned
 from zoo.refs import HubRef, parse
 
-__all__ = ["be_quiet", "checkpoint", "gguf_files", "model"]
+__all__ = ["be_quiet", "checkpoint", "gguf_files", "model", "require_runtimes"]
 
 
 def gguf_files(named: str, part: str | None, offline: bool) -> list[Path]:
@@ -61,6 +61,15 @@ def model(named: str, part: str | None, offline: bool) -> Path:
         return found[0]
     with _asked(named, offline) as (pinned, there):
         return _one(pinned, _ggufs(there), part) if _ggufs(there) else hub.fetch(pinned)
+
+
+def require_runtimes() -> None:
+    """Raises EnvironmentFailure when the extra is missing that opens checkpoints and GGUF files."""
+    entry = registry.STAGES["verify"]
+    if missing := registry.missing_modules(entry):
+        raise EnvironmentFailure(
+            f"{', '.join(missing)} not installed; install with: pip install 'edgezoo[{entry.extra}]'"
+        )
 
 
 def be_quiet() -> None:
