@@ -29,8 +29,8 @@ def gguf_files(named: str, part: str | None, offline: bool) -> list[Path]:
         found = [file for file in sorted(path.glob("*.gguf")) if not file.name.startswith("mmproj")]
         chosen = [file for file in found if not part or part.lower() in file.name.lower()]
         if not chosen:
-            there = ", ".join(file.name for file in found) or "none at all"
-            raise ModelError(f"{path}: no .gguf file{f' like {part!r}' if part else ''}; there is {there}")
+            names = ", ".join(file.name for file in found) or "none at all"
+            raise ModelError(f"{path}: no .gguf file{f' like {part!r}' if part else ''}; there is {names}")
         return chosen
     with _asked(named, offline) as (pinned, there):
         if not _ggufs(there):
