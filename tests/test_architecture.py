@@ -11,7 +11,7 @@ PACKAGE = Path(zoo.__file__).parent
 FLOORS = {
     0: "errors fingerprint records refs registry machine shipped",
     1: "schema actions metrics source options estimate check json_schema formats",
-    2: "recipe plan cache hub cards rewards environments checkpoint image_processor prompt",
+    2: "recipe plan cache hub cards rewards environments checkpoint image_processor prompt towers",
     3: "data serving agent trainers.loading trainers.session trainers.preflight",
     4: "trainers merge evaluate exports verify publish tiny",
     5: "worker runner preflight",
