@@ -10,7 +10,7 @@ import pytest
 import uvicorn
 
 from zoo.errors import EnvironmentFailure, ExportError
-from zoo.serving import LlamaRuntime, TorchRuntime
+from zoo.serving import LlamaRuntime, TorchRuntime, open_gguf
 from zoo.serving.llama_server import ask, llama_server
 from zoo.serving.torch_server import application
 
@@ -51,13 +51,15 @@ def client(address: str) -> Any:
 
 @pytest.mark.parametrize("server", ["torch_address", "llama_address"])
 def test_openais_client_gets_the_runtimes_answer(
-    server: str, torch_runtime: TorchRuntime, request: pytest.FixtureRequest
+    server: str, torch_runtime: TorchRuntime, lively_file: Path, request: pytest.FixtureRequest
 ) -> None:
+    with open_gguf(lively_file, threads=1, context=512) as llama_runtime:
+        runtime = torch_runtime if server == "torch_address" else llama_runtime
+        wanted = runtime.generate([CHAT], 12)[0]
     api = client(request.getfixturevalue(server))
     assert [model.id for model in api.models.list()] == ["lively"]
     asked = {"model": "lively", "messages": CHAT, "max_tokens": 12, "temperature": 0}
     whole = api.chat.completions.create(**asked)
-    wanted = torch_runtime.generate([CHAT], 12)[0]
     assert whole.choices[0].message.content == wanted.text
     assert (whole.usage.prompt_tokens, whole.usage.completion_tokens) == (wanted.prompt_tokens, 12)
     assert whole.choices[0].finish_reason == "length"

@@ -6,19 +6,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo import hub
+from zoo import hub, registry
 from zoo.cache import default_root
 from zoo.cli.display import byte_text
 from zoo.cli.hubs import chosen_file
 from zoo.cli.outside import Outside
-from zoo.errors import ModelError
+from zoo.errors import EnvironmentFailure, ModelError
 from zoo.hub import Pinned
 from zoo.refs import HubRef, parse
 
 if TYPE_CHECKING:
     from zoo.serving import Runtime
 
-__all__ = ["DEFAULT_PART", "be_quiet", "checkpoint", "gguf_files", "model", "open_model", "resolve_model"]
+__all__ = ["DEFAULT_PART", "be_quiet", "checkpoint", "gguf_files", "model", "open_model", "require_runtimes", "resolve_model"]
 
 DEFAULT_PART = "q8_0"
 
@@ -35,8 +35,8 @@ def gguf_files(named: str, part: str | None, offline: bool) -> list[Path]:
         found = [file for file in sorted(path.glob("*.gguf")) if not file.name.startswith("mmproj")]
         chosen = [file for file in found if not part or part.lower() in file.name.lower()]
         if not chosen:
-            there = ", ".join(file.name for file in found) or "none at all"
-            raise ModelError(f"{path}: no .gguf file{f' like {part!r}' if part else ''}; there is {there}")
+            names = ", ".join(file.name for file in found) or "none at all"
+            raise ModelError(f"{path}: no .gguf file{f' like {part!r}' if part else ''}; there is {names}")
         return chosen
     with _asked(named, offline) as (pinned, there):
         if not _ggufs(there):
@@ -67,6 +67,15 @@ def model(named: str, part: str | None, offline: bool) -> Path:
         return found[0]
     with _asked(named, offline) as (pinned, there):
         return _one(pinned, _ggufs(there), part) if _ggufs(there) else hub.fetch(pinned)
+
+
+def require_runtimes() -> None:
+    """Raises EnvironmentFailure when the extra is missing that opens checkpoints and GGUF files."""
+    entry = registry.STAGES["verify"]
+    if missing := registry.missing_modules(entry):
+        raise EnvironmentFailure(
+            f"{', '.join(missing)} not installed; install with: pip install 'edgezoo[{entry.extra}]'"
+        )
 
 
 def be_quiet() -> None:

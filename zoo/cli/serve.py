@@ -43,6 +43,7 @@ def serve(
     A GGUF file is served by llama.cpp's own server (streaming, tools, grammars), a checkpoint folder by torch (greedy
     text, streaming).
     """
+    models.require_runtimes()
     found = models.model(named, part, offline)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended by another program, it stops in order too
     if found.is_dir():

@@ -73,6 +73,7 @@ def verify(
     Exit code 0: it is. 3: it falls short of the gate of its type.
     """
     started = time.perf_counter()
+    models.require_runtimes()
     files = models.gguf_files(named, part, offline)
     folder = models.checkpoint(against, offline)
     console = Console(stderr=as_json)

@@ -139,14 +139,15 @@ def _event(head: Mapping[str, Any], delta: Mapping[str, Any], finish: str | None
 
 def _completion(head: Mapping[str, Any], tokens: list[Token], prompt_tokens: int, most: int) -> dict[str, Any]:
     text = "".join(token.text for token in tokens)
+    count = min(len(tokens), most)  # the rest of a letter that is not whole is told behind the last token
     choice = {
         "index": 0,
         "message": {"role": "assistant", "content": text},
-        "finish_reason": "length" if len(tokens) >= most else "stop",
+        "finish_reason": "length" if count == most else "stop",
     }
     usage = {
         "prompt_tokens": prompt_tokens,
-        "completion_tokens": len(tokens),
-        "total_tokens": prompt_tokens + len(tokens),
+        "completion_tokens": count,
+        "total_tokens": prompt_tokens + count,
     }
     return {**head, "object": "chat.completion", "choices": [choice], "usage": usage}

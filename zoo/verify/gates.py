@@ -43,7 +43,7 @@ def type_of(header: Header) -> str:
     from gguf import LlamaFileType
 
     try:
-        return LlamaFileType(header.metadata["general.file_type"]).name.partition("_")[2].lower()
+        return str(LlamaFileType(header.metadata["general.file_type"]).name).partition("_")[2].lower()
     except (KeyError, ValueError):
         sizes: dict[str, int] = {}
         for tensor in header.tensors:

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Final
 
 from zoo.agent import open_environment
 from zoo.data.expert import expert_rows
@@ -22,7 +23,7 @@ from zoo.verify.texts import MOST_TOKENS, general_texts
 
 __all__ = ["SPLIT", "Material", "held_out_steps", "inspect", "material"]
 
-SPLIT = "held-out-parameters"
+SPLIT: Final = "held-out-parameters"
 """Whose tasks the compared steps, and the tasks that are acted on, are of."""
 _EPISODE_TOKENS = 4096
 """Of context at least, when whole episodes are run: later steps carry a history."""

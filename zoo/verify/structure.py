@@ -217,7 +217,7 @@ def _bits(type_: str) -> float | None:
     if type_ not in gguf.GGMLQuantizationType.__members__:
         return None
     block, block_bytes = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[type_]]
-    return 8 * block_bytes / block
+    return float(8 * block_bytes / block)
 
 
 def _sizes(expected: Mapping[str, Any], candidate: LlamaRuntime) -> Check:

@@ -125,7 +125,7 @@ def _by_llama(address: str, case: Case) -> str:
 
 
 def _open(case: Case) -> bool:
-    return case.messages[-1]["role"] != "assistant"
+    return bool(case.messages[-1]["role"] != "assistant")
 
 
 def _first_difference(found: str, expected: str) -> str:
