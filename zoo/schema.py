@@ -216,6 +216,8 @@ class EvaluateSpec(StageSpec):
     """How many."""
     batch: int = Field(16, ge=1)
     """Episodes that step side by side. How, not what: answers are greedy."""
+    dtype: Literal["float32", "bfloat16"] = "bfloat16"
+    """The weights' type in memory: half the bytes to read for every token."""
     agent: AgentSpec = AgentSpec()
 
 
