@@ -12,7 +12,7 @@ from zoo.schema import AgentSpec
 pytest.importorskip("adbutils", reason="the extra `android` is not installed")
 
 ROTATE_OFF = next(task for task in draw_tasks("held-out-parameters", 5, 0) if task.template == "settings.rotate")
-VERSION = next(task for task in draw_tasks("train", 9, 0) if task.template == "settings.version")
+VERSION = next(task for task in draw_tasks("train", 10, 0) if task.template == "settings.version")
 
 
 @pytest.fixture

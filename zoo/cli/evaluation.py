@@ -1,6 +1,7 @@
 """The command that measures anybody in any world: eval."""
 
 import json
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,6 +58,8 @@ def evaluate(model: str, **options: Any) -> None:
     """
     from zoo.playground import EpisodeLog, Session, choose_tasks, write_csv, write_xlsx
 
+    # A polite kill ends it as Ctrl-C does: browsers are closed, and what was played stays.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     spec = _agent(options["recipe"], options["world"], options["changes"])
     settings = _settings(model, spec, options)
     folder = options["out"] or default_root() / "evaluations" / fingerprint.of_data(settings)[:12]

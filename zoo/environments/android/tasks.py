@@ -28,10 +28,10 @@ class Template:
     held_out: bool = False
 
 
-def _on_off(instruction: str, command: str, setting: str, on: str, off: str, **more: bool) -> Template:
+def _on_off(instruction: str, command: str, setting: str, on: str, off: str) -> Template:
     """A switch: `setting` with `on` or `off` sets it."""
     values = (("on", on, f"{setting} {off}"), ("off", off, f"{setting} {on}"))
-    return Template(instruction, command, values, **more)
+    return Template(instruction, command, values)
 
 
 _TIMEOUTS = {"15 seconds": 15, "30 seconds": 30, "1 minute": 60, "2 minutes": 120, "5 minutes": 300, "10 minutes": 600}

@@ -4,8 +4,12 @@ Covered: Debian's `chromium` and `chromium-driver`, whose versions match, and Go
 covered: downloading either; selenium's own manager, which would, is never asked.
 """
 
+import os
 import shutil
+import signal
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -30,6 +34,8 @@ _FLAGS = (
 )
 """Nothing of this browser goes to a network: its pages are files. Its sandbox needs rights that containers lack."""
 _PAGE_SECONDS = 20
+_TRIES = 10
+_DYING_SECONDS = 1.5
 _HOLD_SECONDS = 0.7
 """Longer than what browsers take for a tap."""
 
@@ -102,11 +108,29 @@ class Browser:
 
         driver, self._driver = self._driver, None
         if driver:
-            try:
+            with suppress(WebDriverException, HTTPError, OSError):
                 driver.quit()
-            except (WebDriverException, HTTPError, OSError):
-                driver.service.stop()
-        shutil.rmtree(self._profile, ignore_errors=True)
+            self._gone()
+        self._throw_away()
+
+    def _gone(self) -> None:
+        """Wait until the process has ended. One whose driver died is killed: it would live on and write its profile."""
+        for patience in (_DYING_SECONDS, _DYING_SECONDS):
+            until = time.monotonic() + patience
+            while _alive(self._process):
+                if time.monotonic() > until:
+                    with suppress(ProcessLookupError):
+                        os.kill(self._process, signal.SIGKILL)
+                    break
+                time.sleep(_DYING_SECONDS / 100)
+
+    def _throw_away(self) -> None:
+        """Delete the profile; what a dying process still writes is deleted at the next try."""
+        for _ in range(_TRIES):
+            shutil.rmtree(self._profile, ignore_errors=True)
+            if not self._profile.exists():
+                return
+            time.sleep(_DYING_SECONDS / _TRIES)
 
     def _start(self) -> None:
         from selenium import webdriver
@@ -120,6 +144,7 @@ class Browser:
             options.add_argument(flag)
         try:
             self._driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+            self._process = int(self._driver.capabilities["goog:processID"])
             self._driver.set_page_load_timeout(_PAGE_SECONDS)
             self._driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": NOTE_LISTENERS})
         except WebDriverException as error:
@@ -141,6 +166,14 @@ class Browser:
             if isinstance(error, AttributeError) and self._driver is not None:
                 raise
             raise EpisodeLost(f"the browser broke down: {_first_line(error)}") from error
+
+
+def _alive(process: int) -> bool:
+    """Whether a process still runs; one that only waits to be collected does not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text("utf-8").rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def _first_line(error: Exception) -> str:
