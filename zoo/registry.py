@@ -52,6 +52,7 @@ STAGES: dict[str, StageEntry] = {
 
 ENVIRONMENTS: dict[str, str] = {
     "phone": "zoo.environments.phone:PhoneEnvironment",
+    "phone-ten": "zoo.environments.phone:TenAppPhone",
 }
 
 REWARDS: dict[str, str] = {

@@ -12,7 +12,7 @@ from zoo.actions import Action, write_answer
 
 __all__ = ["Environment", "ExpertStep", "Kind", "Split", "Style", "Task"]
 
-Split = Literal["train", "held-out-parameters", "held-out-templates"]
+Split = Literal["train", "held-out-parameters", "held-out-templates", "held-out-app"]
 Style = Literal["openphone", "terse"]
 Kind = Literal["operation", "query"]
 

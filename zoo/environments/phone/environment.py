@@ -1,15 +1,17 @@
 """One episode on the phone: reset, act, and be judged by the state that is left."""
 
 import re
+from typing import ClassVar
 
 from zoo.actions import Action
 from zoo.environments import ExpertStep, Split, Task
+from zoo.environments.phone.disturbances import draw_disturbances
 from zoo.environments.phone.expert import next_step, wants
 from zoo.environments.phone.machine import observe, transition, visible
 from zoo.environments.phone.state import Data, State
-from zoo.environments.phone.tasks import draw_tasks, set_up
+from zoo.environments.phone.tasks import FOUR, TEN, Edition, draw_tasks, set_up
 
-__all__ = ["PhoneEnvironment", "answers"]
+__all__ = ["PhoneEnvironment", "TenAppPhone", "answers"]
 
 _WORD = re.compile(r"[\w@%:.-]*\w%?")
 _FILLERS = frozenset(
@@ -29,19 +31,23 @@ class PhoneEnvironment:
     ';;Home'
     """
 
-    def __init__(self) -> None:
+    edition: ClassVar[Edition] = FOUR
+
+    def __init__(self, disturbed: bool | None = None) -> None:
+        """`disturbed`: whether tasks are disturbed where their seed says so; by default, as the edition has it."""
+        self.disturbed = self.edition.disturbs if disturbed is None else disturbed
         self.done = True
         self.steps = 0
 
     def reset(self, task: Task) -> str:
-        """Begin a task on its own phone, at the launcher."""
-        data, self.goal = set_up(task)
+        """Begin a task on its own phone, at the launcher unless something else was left open."""
+        data, self.goal = set_up(task, self.edition)
         self.task: Task = task
         self.initial = data
         self.message: str | None = None
         self.done, self.steps, self.seen = False, 0, False
         self.visited: frozenset[tuple[str, str]] = frozenset()
-        self._arrive(State(data))
+        self._arrive(State(data, *draw_disturbances(task.world, self._apps())) if self.disturbed else State(data))
         return self.observation()
 
     def step(self, action: Action) -> str:
@@ -87,14 +93,14 @@ class PhoneEnvironment:
 
     def copy(self) -> "PhoneEnvironment":
         """An independent environment in the same state."""
-        other = PhoneEnvironment()
+        other = type(self)()
         other.__dict__.update(self.__dict__)
         return other
 
-    @staticmethod
-    def draw_tasks(split: Split, count: int, seed: int) -> list[Task]:
+    @classmethod
+    def draw_tasks(cls, split: Split, count: int, seed: int) -> list[Task]:
         """See `zoo.environments.phone.tasks.draw_tasks`."""
-        return draw_tasks(split, count, seed)
+        return draw_tasks(split, count, seed, cls.edition)
 
     def _arrive(self, state: State) -> None:
         self.state = state
@@ -113,8 +119,20 @@ class PhoneEnvironment:
             return True
         return answers(self.message or "", self.goal.answer, self.task.instruction)
 
+    def _apps(self) -> set[str]:
+        """Those that the task leads through."""
+        return {want.places[0][0] for want in wants(State(self.initial), self.goal, seen=False)} | (
+            {want.places[0][0] for want in wants(State(self.initial), self.goal, seen=True)}
+        )
+
     def _places(self) -> tuple[tuple[str, str], ...]:
         return wants(State(self.initial), self.goal, seen=False)[0].places
+
+
+class TenAppPhone(PhoneEnvironment):
+    """The phone with ten apps and disturbances; nothing else differs."""
+
+    edition = TEN
 
 
 def answers(message: str, answer: str, question: str) -> bool:
