@@ -1,4 +1,4 @@
-"""What touching an element can do in any app: open, leave, focus, fill, pick, toggle, choose, deal with disturbances."""
+"""What touching an element can do in any app: open, leave, focus, fill, pick, toggle, choose, put notices away."""
 
 from zoo.environments.phone.state import Command, Place, State
 

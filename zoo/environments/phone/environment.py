@@ -1,17 +1,25 @@
 """One episode on the phone: reset, act, and be judged by the state that is left."""
 
 import re
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from zoo.actions import Action
 from zoo.environments import ExpertStep, Split, Task
 from zoo.environments.phone.disturbances import draw_disturbances
 from zoo.environments.phone.expert import next_step, wants
+from zoo.environments.phone.layout import Layout, arrange
 from zoo.environments.phone.machine import observe, transition, visible
 from zoo.environments.phone.state import Data, State
 from zoo.environments.phone.tasks import FOUR, TEN, Edition, draw_tasks, set_up
+from zoo.environments.phone.xml import compressed_xml
+from zoo.errors import EnvironmentFailure
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 __all__ = ["PhoneEnvironment", "TenAppPhone", "answers"]
+
+TextKind = Literal["text", "xml"]
 
 _WORD = re.compile(r"[\w@%:.-]*\w%?")
 _FILLERS = frozenset(
@@ -65,9 +73,26 @@ class PhoneEnvironment:
         else:
             self._arrive(transition(self.state, action, self.elements))
 
-    def observation(self) -> str:
-        """The screen as text."""
+    def observation(self, kind: TextKind = "text") -> str:
+        """The screen as text: terse, or as XML with bounds. Made when asked for."""
+        if kind == "xml":
+            return compressed_xml(arrange(self.state))
         return observe(self.screen, self.elements)
+
+    def layout(self) -> Layout:
+        """Where everything on the screen lies, in pixels: where a tap lands, and what a picture shows where."""
+        return arrange(self.state)
+
+    def screenshot(self, marks: bool = False) -> "Image":
+        """The screen as a picture, RGB, 540 x 1170; with `marks`, elements carry their numbers (Set-of-Marks).
+
+        Raises EnvironmentFailure when Pillow is not installed.
+        """
+        try:
+            from zoo.environments.phone.screenshot import paint
+        except ImportError as error:
+            raise EnvironmentFailure("screenshots need Pillow: pip install 'edgezoo[train]'") from error
+        return paint(self.state, marks)
 
     def success(self) -> bool:
         """Whether the task was finished, nothing is stored but what should be, and a question was answered."""
@@ -76,7 +101,8 @@ class PhoneEnvironment:
     def sub_goals(self) -> tuple[bool, ...]:
         """The app was opened; the place of the task was reached; then each change, or the answer."""
         places = self._places()
-        reached = tuple(place in self.visited for place in (places[0], places[-1]))
+        opened = any(screen.partition("/")[0] == places[0][0] for screen, _ in self.visited)
+        reached = (opened, places[-1] in self.visited)
         if self.goal.answer is not None:
             return (*reached, self.done and self._answered())
         changed = [key for key, value in self.goal.data.items() if value != self.initial[key]]

@@ -115,7 +115,7 @@ def _column(elements: tuple[Element, ...], top: int, bottom: int, left: int = 0,
     boxes, edge, listed = [], float(top), -1
     for at, element in enumerate(elements):
         if is_floating(element):
-            boxes.append(Box(right - 40 - 13 * len(element.label) - _MARGIN, bottom - 88, right - _MARGIN, bottom - 20))
+            boxes.append(Box(right - 80 - 13 * len(element.label) - _MARGIN, bottom - 88, right - _MARGIN, bottom - 20))
             continue
         listed = at if element.role == "ListView" else listed
         following = edge + _height(element) * scale

@@ -123,7 +123,7 @@ def _type(state: State, text: str) -> State:
 
 def _launcher(state: State) -> Screen:
     icons = tuple(Element(APPS[name].name, on_tap=("open", name)) for name in state.data["launcher"])
-    return Screen("Home", icons)
+    return Screen("Home", icons, kind="home")
 
 
 def _blocked(disturbance: Disturbance) -> Screen:

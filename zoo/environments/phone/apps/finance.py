@@ -95,7 +95,7 @@ TRANSACTIONS = Collection(
     ),
     _draw_transaction,
     way=lambda record: (*_MENU, ("finance/transactions", "")),
-    line=lambda record: f"{record.name} {record.amount}",
+    line=lambda record: f"{record.name}: {record.amount}",
     add_way=(*_MENU, ("finance/transactions", "")),
 )
 BUDGETS = Collection(
@@ -110,7 +110,7 @@ BUDGETS = Collection(
     ),
     _draw_budget,
     way=lambda record: (*_MENU, ("finance/budgets", "")),
-    line=lambda record: f"{record.category} {record.limit}",
+    line=lambda record: f"{record.category}: {record.limit}",
     can_delete=False,
 )
 

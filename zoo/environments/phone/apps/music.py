@@ -198,11 +198,8 @@ def _repair_player(data: Data, goal: Data) -> list[Want]:
     have, need = data["music.playing"], goal["music.playing"]
     player = (("music", ""), ("music/player", ""))
     if have != need:
-        return [
-            Want((*SONGS.way(None), ("music/song", need)), ("music.play", need))
-            if need
-            else Want(player, ("music.stop",))
-        ]
+        song = (*SONGS.way(None), ("music/song", need))
+        return [Want(song, ("music.play", need)) if need else Want(player, ("music.stop",))]
     return [Want(player, ("toggle", "music.paused"))] if data["music.paused"] != goal["music.paused"] else []
 
 

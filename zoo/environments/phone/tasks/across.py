@@ -81,7 +81,7 @@ TEMPLATES = (
         "operation",
         (
             "Send {name} the time of the event {title}.",
-            "Look up when {title} is in the calendar and send it to {name}.",
+            "Look up when {title} is and send it to {name}.",
         ),
         (_NAME, _EVENT_AND_TIME),
         prepare=together(_wrote(""), there(EVENTS, time="{time}")),

@@ -6,7 +6,7 @@ from zoo.environments.phone.apps.contacts import Contact, with_contact, without_
 from zoo.environments.phone.apps.messages import sent, without_thread
 from zoo.environments.phone.apps.settings import SWITCHES
 from zoo.environments.phone.state import Data
-from zoo.environments.phone.tasks.calendar import SLOT, TITLE
+from zoo.environments.phone.tasks.calendar import TITLE
 from zoo.environments.phone.tasks.maps import SPOT, trip
 from zoo.environments.phone.tasks.music import SONG, playing
 from zoo.environments.phone.tasks.records import gone, made, together
@@ -21,7 +21,8 @@ _THREE = Pool(
     tuple(zip(_SWITCHES, (*_SWITCHES[4:], *_SWITCHES[:4]), (*_SWITCHES[9:], *_SWITCHES[:9]), strict=True)),
 )
 _TWO_TIMES = Pool(("time", "later"), tuple(zip(ALARM_TIMES[:-3], ALARM_TIMES[3:], strict=True)))
-_PERSON = Pool(("name", "phone"), tuple(zip(NAMES, PHONES, strict=False)))
+_PERSON = Pool(("name", "phone"), tuple(zip(NAMES[:8], PHONES, strict=False)))
+"""Of the first letters: the way to them needs no scrolling, and has 15 steps as it is."""
 
 
 def _labelled(values: Values) -> Values:
@@ -115,11 +116,11 @@ TEMPLATES = (
         "calendar.add_and_wake",
         "operation",
         (
-            "Add {title} on {day} at {time} to the calendar and set an alarm for {time}.",
-            "Plan {title} on {day} at {time} in the calendar, with an alarm at {time}.",
+            "Add {title} on Monday at {time} to the calendar and set an alarm for {time}.",
+            "Plan {title} on Monday at {time} in the calendar, with an alarm at {time}.",
         ),
-        (TITLE, SLOT),
+        (TITLE, pool("time", ALARM_TIMES)),
         prepare=together(gone(EVENTS), _no_alarms),
-        change=together(made(EVENTS, day="{day}", time="{time}"), _alarm),
+        change=together(made(EVENTS, time="{time}"), _alarm),
     ),
 )

@@ -1,4 +1,4 @@
-"""The pieces that tasks about records and preferences are made of: what is there before, what is right after, where to look."""
+"""The pieces that tasks about records and preferences are made of: what is there, what is right, where to look."""
 
 from collections.abc import Callable
 from random import Random
