@@ -65,8 +65,8 @@ class _Model(BaseModel):
 class AgentSpec(_Model):
     """How the agent is asked, what it remembers, and when an episode ends."""
 
-    world: Literal["phone"] = "phone"
-    """The environment that it acts in."""
+    world: Literal["phone", "phone-ten"] = "phone"
+    """The environment that it acts in: the phone with four apps, or the one with ten, which also disturbs."""
     style: Literal["openphone", "terse"] = "openphone"
     """`openphone`: OpenPhone's system text and its three-tag answer. `terse`: the same three tags with a system text of
     one line and short contents, since a weak model is hurt by long reasoning."""
@@ -109,7 +109,7 @@ class DataSpec(StageSpec):
     """`expert`: steps of the world's scripted expert. `dataset`: a dataset with OpenPhone's columns."""
     dataset: RowsRef | None = None
     """For `source: dataset`: where it is."""
-    split: Literal["train", "held-out-parameters", "held-out-templates"] = "train"
+    split: Literal["train", "held-out-parameters", "held-out-templates", "held-out-app"] = "train"
     """For `source: expert`: which tasks."""
     tasks: int = Field(100, ge=1)
     """For `source: expert`: how many tasks are drawn."""
@@ -180,7 +180,7 @@ class EvaluateSpec(StageSpec):
 
     kind: Literal["evaluate"] = "evaluate"
     model: ModelRef
-    split: Literal["train", "held-out-parameters", "held-out-templates"] = "held-out-parameters"
+    split: Literal["train", "held-out-parameters", "held-out-templates", "held-out-app"] = "held-out-parameters"
     """Which tasks."""
     tasks: int = Field(50, ge=1)
     """How many."""

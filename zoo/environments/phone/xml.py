@@ -1,7 +1,7 @@
 """A screen as AndroidLab's compressed XML: `[n<id>] Class ;actions; status ;;text bounds`, one node a line, indented.
 
-As in `utils_mobile/xml_tool.py` of AndroidLab (arXiv 2410.24024): classes that only lay out are blank, actions are click,
-long-click, scroll, check and focusable, bounds are pixels of the display. Unlike there, the id of a node is the number
+As in `utils_mobile/xml_tool.py` of AndroidLab (arXiv 2410.24024): classes that only lay out are blank, actions are
+click, long-click, scroll, check and focusable, bounds are pixels of the display. Unlike there, the id of a node is the number
 that `tap` takes, so that one grammar serves every observation, and what cannot be touched has none.
 """
 
