@@ -1,8 +1,8 @@
 """A screen as AndroidLab's compressed XML: `[n<id>] Class ;actions; status ;;text bounds`, one node a line, indented.
 
 As in `utils_mobile/xml_tool.py` of AndroidLab (arXiv 2410.24024): classes that only lay out are blank, actions are
-click, long-click, scroll, check and focusable, bounds are pixels of the display. Unlike there, the id of a node is the number
-that `tap` takes, so that one grammar serves every observation, and what cannot be touched has none.
+click, long-click, scroll, check and focusable, bounds are pixels of the display. Unlike there, the id of a node is the
+number that `tap` takes, so that one grammar serves every observation, and what cannot be touched has none.
 """
 
 from zoo.environments.phone.layout import HEIGHT, WIDTH, Box, Layout
