@@ -186,7 +186,11 @@ def test_an_app_that_was_left_open_opens_where_it_was_left_once():
 def test_a_choice_in_a_form_is_picked_in_a_dialog_and_kept_until_the_form_is_saved():
     state = phone_with(stack=(Place("calendar"), Place("calendar/event/form")))
     asked = after(state, Action("tap", (2,)))
-    assert text_of(asked).splitlines()[:3] == [";;Day", " [1] ListView ;scroll; ;;", " [2] RadioButton ;click; ;;Monday"]
+    assert text_of(asked).splitlines()[:3] == [
+        ";;Day",
+        " [1] ListView ;scroll; ;;",
+        " [2] RadioButton ;click; ;;Monday",
+    ]
     picked = after(asked, Action("tap", (4,)))
     assert "Spinner ;click; ;;Day: Wednesday" in text_of(picked)
     assert picked.data == state.data

@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 CATEGORIES = ("Food", "Travel", "Home", "Leisure", "Health", "Clothes")
-ACCOUNTS = ("Checking", "Savings", "Cash")
+ACCOUNTS = ("Checking", "Savings", "Cash", "Card")
 _AMOUNT = r"[0-9]{1,5}\.[0-9]{2}"
 _MENU = (("finance", ""),)
 

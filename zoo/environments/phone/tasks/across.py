@@ -101,7 +101,12 @@ TEMPLATES = (
         "messages.tell_balance",
         "operation",
         ("Send {name} the balance of {account}.", "Write to {name} how much money is in {account}."),
-        (_NAME, Pool(("account", "amount"), tuple((ACCOUNTS[at % 3], f"{at * 71 + 205}.40") for at in range(24)))),
+        (
+            _NAME,
+            Pool(
+                ("account", "amount"), tuple((ACCOUNTS[at % len(ACCOUNTS)], f"{at * 71 + 205}.40") for at in range(24))
+            ),
+        ),
         prepare=together(_wrote(""), with_balance),
         change=_told(lambda data, values: values["amount"]),
         look=look_at_balance,

@@ -21,7 +21,7 @@ _NAME, _AMOUNT = pool("name", NAMES), pool("amount", AMOUNTS)
 _CATEGORY, _ACCOUNT = pool("category", CATEGORIES), pool("account", ACCOUNTS)
 _PURCHASE = Pool(
     ("amount", "category", "account"),
-    tuple((one, CATEGORIES[at % len(CATEGORIES)], ACCOUNTS[at % 3]) for at, one in enumerate(AMOUNTS)),
+    tuple((one, CATEGORIES[at % len(CATEGORIES)], ACCOUNTS[at % len(ACCOUNTS)]) for at, one in enumerate(AMOUNTS)),
 )
 _SIDES = Pool(
     ("source", "target"), tuple((source, target) for source in ACCOUNTS for target in ACCOUNTS if source != target)
