@@ -20,8 +20,9 @@ from zoo.registry import ENVIRONMENTS, load
 
 _NAMES = ("tap",) * 8 + ("swipe", "back", "home", "text")
 _OBSERVE: dict[str, Callable[[PhoneEnvironment], object]] = {
-    "text": lambda environment: environment.observation(),
     "xml": lambda environment: environment.observation("xml"),
+    "terse": lambda environment: environment.observation("terse"),
+    "xml with bounds": lambda environment: environment.observation("xml-bounds"),
     "screenshot": lambda environment: environment.screenshot(),
     "marked screenshot": lambda environment: environment.screenshot(marks=True),
     "copy": lambda environment: environment.copy(),

@@ -28,7 +28,7 @@ EPISODES_NAME = "episodes.jsonl"
 
 def run(spec: EvaluateSpec, ctx: StageContext) -> StageResult:
     """Let the model at `ctx.inputs["model"]` act on the tasks. See `evaluate`."""
-    runtime = open_torch(ctx.inputs["model"], ctx.device)
+    runtime = open_torch(ctx.inputs["model"], ctx.device, spec.dtype)
     try:
         return evaluate(spec, partial(_generate, runtime, spec.agent.answer_tokens), ctx)
     finally:

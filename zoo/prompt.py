@@ -34,7 +34,7 @@ _OPENPHONE = "\n".join(
         "<CALLED_FUNCTION>one call</CALLED_FUNCTION>",
     )
 )
-_TERSE = f"Operate the phone. Calls: {' '.join(_CALLS.values())}"
+_TERSE = "Phone: tap(n) text(s) long_press(n) swipe(n, direction, dist) back() home() wait(s) finish(message)"
 
 
 def system_text(spec: AgentSpec) -> str:

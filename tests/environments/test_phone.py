@@ -1,5 +1,6 @@
 import json
 import random
+import re
 from hashlib import sha256
 from itertools import pairwise
 
@@ -62,7 +63,7 @@ def test_the_tasks_of_the_phone_with_four_apps_stay_as_they_were():
                 step = environment.expert()
                 digest.update(f"{step}{environment.step(step.action)}".encode())
             digest.update(f"{environment.success()}{environment.sub_goals()}".encode())
-    assert digest.hexdigest() == "f4d6379e0b3821bca5991cab0e40133cd5384ef59e87f11ee2e87b26721a35ac"
+    assert digest.hexdigest() == "fb3dc78ecfec0ddc42a169f192994c768ba39922d293e2990f43bbbd223b575b"
 
 
 def test_there_are_many_tasks_and_each_is_another():
@@ -387,12 +388,28 @@ def test_the_expert_says_why_in_both_styles():
     step = began(task_of("settings.switch_on")).expert()
     terse, long = read_answer(step.answer("terse")), read_answer(step.answer("openphone"))
     assert terse.action == long.action == parse(terse.called)
-    assert (terse.reasoning, terse.assessment) == ("Open Settings.", "On Home; need Settings.")
+    number = terse.action.arguments[0]
+    assert (terse.reasoning, terse.assessment) == (f"Open Settings [{number}].", "On Home; need Settings.")
     assert [line.partition(":")[0] for line in long.assessment.splitlines()] == [
         "Current State",
         "Required Change",
         "Action Need",
     ]
+
+
+def test_both_observations_number_the_same_elements_and_show_the_same_words():
+    for task in draw_tasks("train", 40, seed=3):
+        plain, terse = PhoneEnvironment("xml"), PhoneEnvironment("terse")
+        seen = [(plain.reset(task), terse.reset(task))]
+        while not plain.done:
+            action = plain.expert().action
+            seen.append((plain.step(action), terse.step(action)))
+        for xml, short in seen:
+            assert re.findall(r"\[(\d+)\]", xml) == re.findall(r"\[(\d+)\]", short)
+            for label in re.findall(r";;(.+)", xml):
+                assert label in short
+            assert len(short) < len(xml)
+    assert terse.copy().observation() == terse.observation()
 
 
 def test_what_was_read_in_one_app_is_remembered_in_the_next():

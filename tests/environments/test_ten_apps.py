@@ -22,7 +22,7 @@ OPEN = Place("maps"), Place("maps/kinds")
 
 
 def began(task, disturbed=None):
-    environment = TenAppPhone(disturbed)
+    environment = TenAppPhone(disturbed=disturbed)
     environment.reset(task)
     return environment
 
@@ -235,13 +235,13 @@ def test_every_element_lies_on_the_display_and_a_tap_on_its_middle_hits_nothing_
     assert len(screens) > 40
 
 
-def test_the_xml_has_the_numbers_of_the_text_and_bounds_on_request():
+def test_the_xml_with_bounds_has_the_numbers_of_the_text():
     state = phone_with(stack=(Place("maps"),))
     environment = began(ALL[0])
     environment.state = state
-    lines = environment.observation("xml").splitlines()
+    lines = environment.observation("xml-bounds").splitlines()
     assert lines[0] == " ;; ;;Maps [0,0][540,1170]"
-    assert lines[1].startswith(" [n1] EditText ;click,focusable;  ;;Search: [")
+    assert lines[1].startswith(" [1] EditText ;click,focusable;  ;;Search: [")
     assert lines[1].endswith("]")
 
 

@@ -1,14 +1,14 @@
 """One episode on the phone: reset, act, and be judged by the state that is left."""
 
 import re
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 from zoo.actions import Action
-from zoo.environments import ExpertStep, Split, Task
+from zoo.environments import ExpertStep, Observation, Split, Task
 from zoo.environments.phone.disturbances import draw_disturbances
 from zoo.environments.phone.expert import next_step, wants
 from zoo.environments.phone.layout import Layout, arrange
-from zoo.environments.phone.machine import observe, transition, visible
+from zoo.environments.phone.machine import observe, observe_tersely, transition, visible
 from zoo.environments.phone.state import Data, State
 from zoo.environments.phone.tasks import FOUR, TEN, Edition, draw_tasks, set_up
 from zoo.environments.phone.xml import compressed_xml
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PhoneEnvironment", "TenAppPhone", "answers"]
 
-TextKind = Literal["text", "xml"]
-
+_OBSERVERS = {"xml": observe, "terse": observe_tersely}
 _WORD = re.compile(r"[\w@%:.-]*\w%?")
 _FILLERS = frozenset(
     {"a", "an", "answer", "are", "at", "for", "has", "is", "it", "its", "last", "message", "my", "of"}
@@ -41,8 +40,9 @@ class PhoneEnvironment:
 
     edition: ClassVar[Edition] = FOUR
 
-    def __init__(self, disturbed: bool | None = None) -> None:
+    def __init__(self, observation: Observation = "xml", disturbed: bool | None = None) -> None:
         """`disturbed`: whether tasks are disturbed where their seed says so; by default, as the edition has it."""
+        self._kind = observation
         self.disturbed = self.edition.disturbs if disturbed is None else disturbed
         self.done = True
         self.steps = 0
@@ -73,11 +73,12 @@ class PhoneEnvironment:
         else:
             self._arrive(transition(self.state, action, self.elements))
 
-    def observation(self, kind: TextKind = "text") -> str:
-        """The screen as text: terse, or as XML with bounds. Made when asked for."""
-        if kind == "xml":
+    def observation(self, kind: Observation | None = None) -> str:
+        """The screen as text, by default of the kind that the environment was made with. Made when asked for."""
+        wanted = kind or self._kind
+        if wanted == "xml-bounds":
             return compressed_xml(arrange(self.state))
-        return observe(self.screen, self.elements)
+        return _OBSERVERS[wanted](self.screen, self.elements)
 
     def layout(self) -> Layout:
         """Where everything on the screen lies, in pixels: where a tap lands, and what a picture shows where."""
@@ -119,7 +120,7 @@ class PhoneEnvironment:
 
     def copy(self) -> "PhoneEnvironment":
         """An independent environment in the same state."""
-        other = type(self)()
+        other = type(self)()  # how it observes and whether it is disturbed is copied with the rest
         other.__dict__.update(self.__dict__)
         return other
 

@@ -1,8 +1,8 @@
-"""A screen as AndroidLab's compressed XML: `[n<id>] Class ;actions; status ;;text bounds`, one node a line, indented.
+"""A screen as AndroidLab's compressed XML with bounds: `[n] Class ;actions; status ;;text bounds`, a node a line.
 
 As in `utils_mobile/xml_tool.py` of AndroidLab (arXiv 2410.24024): classes that only lay out are blank, actions are
-click, long-click, scroll, check and focusable, bounds are pixels of the display. Unlike there, the id of a node is the
-number that `tap` takes, so that one grammar serves every observation, and what cannot be touched has none.
+click, long-click, scroll, check and focusable, bounds are pixels of the display, and what hangs in a list is indented.
+Unlike there, a node has the number that `tap` takes for its id, and what cannot be touched has none.
 """
 
 from zoo.environments.phone.layout import HEIGHT, WIDTH, Box, Layout
@@ -13,7 +13,7 @@ __all__ = ["compressed_xml"]
 _CHECKED = ("Switch", "RadioButton")
 
 
-def compressed_xml(layout: Layout, bounds: bool = True) -> str:
+def compressed_xml(layout: Layout) -> str:
     """The visible screen; rows of a list that scrolls hang below it.
 
     >>> from zoo.environments.phone import TenAppPhone, draw_tasks
@@ -24,16 +24,14 @@ def compressed_xml(layout: Layout, bounds: bool = True) -> str:
     ' ;; ;;Home [0,0][540,1170]'
     """
     frame = layout.dialog or Box(0, 0, WIDTH, HEIGHT)
-    lines = [f" ;; ;;{layout.screen.title}{_bounds(frame, bounds)}"]
+    lines = [f" ;; ;;{layout.screen.title}{_bounds(frame)}"]
     number = 0
     listed = set(map(id, layout.screen.rows)) if any(one.role == "ListView" for one in layout.elements) else set()
     for element, box in zip(layout.elements, layout.boxes, strict=True):
         depth = 2 if id(element) in listed else 1
         number += bool(element.on_tap or element.role)
-        head = f"[n{number}] {element.role}" if element.on_tap or element.role else ""
-        lines.append(
-            f"{' ' * depth}{head} ;{_actions(element)}; {element.status} ;;{_text(element)}{_bounds(box, bounds)}"
-        )
+        head = f"[{number}] {element.role}" if element.on_tap or element.role else ""
+        lines.append(f"{' ' * depth}{head} ;{_actions(element)}; {element.status} ;;{_text(element)}{_bounds(box)}")
     return "\n".join(lines)
 
 
@@ -49,5 +47,5 @@ def _text(element: Element) -> str:
     return element.label if element.value is None else f"{element.label}: {element.value}".rstrip()
 
 
-def _bounds(box: Box, wanted: bool) -> str:
-    return f" [{box.left},{box.top}][{box.right},{box.bottom}]" if wanted else ""
+def _bounds(box: Box) -> str:
+    return f" [{box.left},{box.top}][{box.right},{box.bottom}]"
