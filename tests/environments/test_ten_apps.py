@@ -116,15 +116,15 @@ def _short(disturbed):
             continue
         start = environment.state
         length = len(solved(environment)) - 1
-        if length <= 5:
+        if length <= 6:
             found.setdefault((length, task.app), (task, start, environment.goal, length))
     return list(found.values())
 
 
 @pytest.mark.parametrize("disturbed", [False, True])
 def test_nothing_shorter_than_the_experts_way_works(disturbed):
-    sample = _short(disturbed)[:: 3 if disturbed else 2]
-    assert len(sample) >= 8
+    sample = _short(disturbed)
+    assert len(sample) >= 30
     for task, start, goal, length in sample:
         texts = dict.fromkeys([*task.values.values(), *([goal.look.fact] if goal.look else [])])
         assert not can_be_done_in(length - 1, start, goal, texts, stray=False), task.id

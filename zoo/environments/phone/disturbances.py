@@ -8,6 +8,7 @@ from collections.abc import Set
 from random import Random
 from types import MappingProxyType
 
+from zoo.environments.phone.apps import APPS
 from zoo.environments.phone.state import Disturbance, Place
 from zoo.environments.phone.values import NAMES, TEXTS
 
@@ -24,7 +25,6 @@ _INNER = MappingProxyType(
         "settings": Place("settings/group", "Sound"),
         "clock": Place("clock/timer"),
         "contacts": Place("contacts/form"),
-        "messages": Place("messages/new"),
         "calendar": Place("calendar/settings"),
         "finance": Place("finance/spending"),
         "maps": Place("maps/kinds"),
@@ -33,7 +33,7 @@ _INNER = MappingProxyType(
         "meetings": Place("meetings/settings"),
     }
 )
-"""App -> the inner screen on which it may have been left open."""
+"""App -> the inner screen on which it may have been left open. Messages has none that would not shorten a way."""
 
 
 def draw_disturbances(seed: int, needed: Set[str]) -> tuple[tuple[Place, ...], tuple[Disturbance, ...]]:
@@ -46,7 +46,7 @@ def draw_disturbances(seed: int, needed: Set[str]) -> tuple[tuple[Place, ...], t
         return (), ()
     kinds = rng.sample(KINDS, rng.choice((1, 1, 2)))
     app = rng.choice(sorted(needed))
-    others = [name for name in _INNER if name not in needed]
+    others = [name for name in APPS if name not in needed]
     stack: tuple[Place, ...] = ()
     drawn = []
     for kind in kinds:
@@ -57,9 +57,9 @@ def draw_disturbances(seed: int, needed: Set[str]) -> tuple[tuple[Place, ...], t
                 drawn.append(Disturbance(kind, app, rng.choice(_PERMISSIONS)))
             case "slow":
                 drawn.append(Disturbance(kind, app))
-            case "resumed":
+            case "resumed" if app in _INNER:
                 drawn.append(Disturbance(kind, app, places=(Place(app), _INNER[app])))
-            case _:
-                elsewhere = rng.choice(others)
+            case "elsewhere":
+                elsewhere = rng.choice([name for name in others if name in _INNER])
                 stack = (Place(elsewhere), _INNER[elsewhere])
     return stack, tuple(drawn)
