@@ -1,8 +1,8 @@
 """How many steps of text, of XML and of pictures a second the phone makes on one core.
 
-Chance acts, so that every kind of screen occurs; each step asks for its observation. Printed: a line a run, then one
-JSON line with the medians. Time is the process's own, so that a busy machine counts no less steps. Not measured: drawing
-tasks and prompts.
+Chance acts, so that every kind of screen occurs; each step asks for its observation. Printed: a line a kind, then one
+JSON line with the medians. Time is the process's own, so that a busy machine counts no fewer steps. Not measured:
+drawing tasks and prompts.
 
     python benchmarks/environment_speed.py --world phone-ten --steps 50000 --runs 5
 """
