@@ -59,6 +59,7 @@ STAGES: dict[str, StageEntry] = {
 
 ENVIRONMENTS: dict[str, str] = {
     "phone": "zoo.environments.phone:PhoneEnvironment",
+    "phone-ten": "zoo.environments.phone:TenAppPhone",
     "miniwob": "zoo.environments.miniwob:MiniwobEnvironment",
     "android": "zoo.environments.android:AndroidEnvironment",
 }

@@ -77,14 +77,16 @@ class _Model(BaseModel):
 class AgentSpec(_Model):
     """How the agent is asked, what it remembers, and when an episode ends."""
 
-    world: Literal["phone", "miniwob", "android"] = "phone"
-    """The environment that it acts in."""
+    world: Literal["phone", "phone-ten", "miniwob", "android"] = "phone"
+    """The environment that it acts in: the phone with four apps, the one with ten, which also disturbs, MiniWoB++ in a real
+    browser, or an Android device over adb."""
     style: Literal["openphone", "terse"] = "openphone"
     """`openphone`: OpenPhone's system text and its three-tag answer. `terse`: the same three tags with a system text of
     one line and short contents, since a weak model is hurt by long reasoning."""
-    observation: Literal["xml", "terse"] = "xml"
+    observation: Literal["xml", "terse", "xml-bounds"] = "xml"
     """`xml`: AndroidLab's compressed XML. `terse`: a line an element, its number behind its label, where a weak model
-    finds it: what follows a word is easier to copy than what stands before it."""
+    finds it: what follows a word is easier to copy than what stands before it. `xml-bounds`: the XML with every node's
+    bounds in pixels, and with the actions check and focusable, as AndroidLab writes it."""
     memory_steps: int = Field(10, ge=0)
     """How many of its own past state assessments the agent is shown."""
     rounds: int = Field(25, ge=1)
@@ -142,7 +144,7 @@ class DataSpec(StageSpec):
     """`expert`: steps of the world's scripted expert. `dataset`: a dataset with OpenPhone's columns."""
     dataset: RowsRef | None = None
     """For `source: dataset`: where it is."""
-    split: Literal["train", "held-out-parameters", "held-out-templates"] = "train"
+    split: Literal["train", "held-out-parameters", "held-out-templates", "held-out-app"] = "train"
     """For `source: expert`: which tasks."""
     tasks: int = Field(100, ge=1)
     """For `source: expert`: how many tasks are drawn."""
@@ -213,7 +215,7 @@ class EvaluateSpec(StageSpec):
 
     kind: Literal["evaluate"] = "evaluate"
     model: ModelRef
-    split: Literal["train", "held-out-parameters", "held-out-templates"] = "held-out-parameters"
+    split: Literal["train", "held-out-parameters", "held-out-templates", "held-out-app"] = "held-out-parameters"
     """Which tasks."""
     tasks: int = Field(50, ge=1)
     """How many."""

@@ -1,13 +1,14 @@
 """A search over the phone's states, to hold the expert against: is there a shorter way than its own?"""
 
 from zoo.actions import Action
-from zoo.environments.phone.machine import touchable, transition, visible
+from zoo.environments.phone.machine import blocking, touchable, transition, visible
 from zoo.environments.phone.state import State
 
 
 def _sensible(state, texts):
     """Everything that does something: each number, touched or held, both ways through a list, leave, and the texts that
-    the task is about where a field has the focus. `wait` and short swipes never help a way that a long swipe is on."""
+    the task is about where a field has the focus. Short swipes never help a way that a long swipe is on, and waiting
+    helps only where something loads."""
     _, elements = visible(state)
     for number, element in enumerate(touchable(elements), start=1):
         if element.on_tap:
@@ -17,6 +18,8 @@ def _sensible(state, texts):
             yield Action("swipe", (number, "down", "long"))
         if element.on_hold:
             yield Action("long_press", (number,))
+    if state.disturbances and blocking(state):
+        yield Action("wait", (5,))
     if state.stack:
         yield Action("back")
         yield Action("home")
@@ -56,7 +59,7 @@ def can_be_done_in(steps, start, goal, texts, stray):
 
 
 def _key(state: State):
-    return (tuple(state.data.values()), state.stack)
+    return (tuple(state.data.values()), state.stack, state.disturbances)
 
 
 def _is_on_the_way(state, start, goal):

@@ -12,9 +12,9 @@ from zoo.actions import Action, write_answer
 
 __all__ = ["Closing", "Environment", "ExpertStep", "Kind", "Observation", "Pictured", "Split", "Style", "Task"]
 
-Split = Literal["train", "held-out-parameters", "held-out-templates"]
+Split = Literal["train", "held-out-parameters", "held-out-templates", "held-out-app"]
 Style = Literal["openphone", "terse"]
-Observation = Literal["xml", "terse"]
+Observation = Literal["xml", "terse", "xml-bounds"]
 Kind = Literal["operation", "query"]
 
 

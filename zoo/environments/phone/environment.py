@@ -1,15 +1,23 @@
 """One episode on the phone: reset, act, and be judged by the state that is left."""
 
 import re
+from typing import TYPE_CHECKING, ClassVar
 
 from zoo.actions import Action
 from zoo.environments import ExpertStep, Observation, Split, Task
+from zoo.environments.phone.disturbances import draw_disturbances
 from zoo.environments.phone.expert import next_step, wants
+from zoo.environments.phone.layout import Layout, arrange
 from zoo.environments.phone.machine import observe, observe_tersely, transition, visible
 from zoo.environments.phone.state import Data, State
-from zoo.environments.phone.tasks import draw_tasks, set_up
+from zoo.environments.phone.tasks import FOUR, TEN, Edition, draw_tasks, set_up
+from zoo.environments.phone.xml import compressed_xml
+from zoo.errors import EnvironmentFailure
 
-__all__ = ["PhoneEnvironment", "answers"]
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = ["PhoneEnvironment", "TenAppPhone", "answers"]
 
 _OBSERVERS = {"xml": observe, "terse": observe_tersely}
 _WORD = re.compile(r"[\w@%:.-]*\w%?")
@@ -30,20 +38,24 @@ class PhoneEnvironment:
     ';;Home'
     """
 
-    def __init__(self, observation: Observation = "xml") -> None:
-        self._observe = _OBSERVERS[observation]
+    edition: ClassVar[Edition] = FOUR
+
+    def __init__(self, observation: Observation = "xml", disturbed: bool | None = None) -> None:
+        """`disturbed`: whether tasks are disturbed where their seed says so; by default, as the edition has it."""
+        self._kind = observation
+        self.disturbed = self.edition.disturbs if disturbed is None else disturbed
         self.done = True
         self.steps = 0
 
     def reset(self, task: Task) -> str:
-        """Begin a task on its own phone, at the launcher."""
-        data, self.goal = set_up(task)
+        """Begin a task on its own phone, at the launcher unless something else was left open."""
+        data, self.goal = set_up(task, self.edition)
         self.task: Task = task
         self.initial = data
         self.message: str | None = None
         self.done, self.steps, self.seen = False, 0, False
         self.visited: frozenset[tuple[str, str]] = frozenset()
-        self._arrive(State(data))
+        self._arrive(State(data, *draw_disturbances(task.world, self._apps())) if self.disturbed else State(data))
         return self.observation()
 
     def step(self, action: Action) -> str:
@@ -61,9 +73,27 @@ class PhoneEnvironment:
         else:
             self._arrive(transition(self.state, action, self.elements))
 
-    def observation(self) -> str:
-        """The screen as text."""
-        return self._observe(self.screen, self.elements)
+    def observation(self, kind: Observation | None = None) -> str:
+        """The screen as text, by default of the kind that the environment was made with. Made when asked for."""
+        wanted = kind or self._kind
+        if wanted == "xml-bounds":
+            return compressed_xml(arrange(self.state))
+        return _OBSERVERS[wanted](self.screen, self.elements)
+
+    def layout(self) -> Layout:
+        """Where everything on the screen lies, in pixels: where a tap lands, and what a picture shows where."""
+        return arrange(self.state)
+
+    def screenshot(self, marks: bool = False) -> "Image":
+        """The screen as a picture, RGB, 540 x 1170; with `marks`, elements carry their numbers (Set-of-Marks).
+
+        Raises EnvironmentFailure when Pillow is not installed.
+        """
+        try:
+            from zoo.environments.phone.screenshot import paint
+        except ImportError as error:
+            raise EnvironmentFailure("screenshots need Pillow: pip install 'edgezoo[train]'") from error
+        return paint(self.state, marks)
 
     def success(self) -> bool:
         """Whether the task was finished, nothing is stored but what should be, and a question was answered."""
@@ -72,7 +102,8 @@ class PhoneEnvironment:
     def sub_goals(self) -> tuple[bool, ...]:
         """The app was opened; the place of the task was reached; then each change, or the answer."""
         places = self._places()
-        reached = tuple(place in self.visited for place in (places[0], places[-1]))
+        opened = any(screen.partition("/")[0] == places[0][0] for screen, _ in self.visited)
+        reached = (opened, places[-1] in self.visited)
         if self.goal.answer is not None:
             return (*reached, self.done and self._answered())
         changed = [key for key, value in self.goal.data.items() if value != self.initial[key]]
@@ -89,14 +120,14 @@ class PhoneEnvironment:
 
     def copy(self) -> "PhoneEnvironment":
         """An independent environment in the same state."""
-        other = PhoneEnvironment()  # its way of observing is copied with the rest
+        other = type(self)()  # how it observes and whether it is disturbed is copied with the rest
         other.__dict__.update(self.__dict__)
         return other
 
-    @staticmethod
-    def draw_tasks(split: Split, count: int, seed: int) -> list[Task]:
+    @classmethod
+    def draw_tasks(cls, split: Split, count: int, seed: int) -> list[Task]:
         """See `zoo.environments.phone.tasks.draw_tasks`."""
-        return draw_tasks(split, count, seed)
+        return draw_tasks(split, count, seed, cls.edition)
 
     def _arrive(self, state: State) -> None:
         self.state = state
@@ -115,8 +146,20 @@ class PhoneEnvironment:
             return True
         return answers(self.message or "", self.goal.answer, self.task.instruction)
 
+    def _apps(self) -> set[str]:
+        """Those that the task leads through."""
+        return {want.places[0][0] for want in wants(State(self.initial), self.goal, seen=False)} | (
+            {want.places[0][0] for want in wants(State(self.initial), self.goal, seen=True)}
+        )
+
     def _places(self) -> tuple[tuple[str, str], ...]:
         return wants(State(self.initial), self.goal, seen=False)[0].places
+
+
+class TenAppPhone(PhoneEnvironment):
+    """The phone with ten apps and disturbances; nothing else differs."""
+
+    edition = TEN
 
 
 def answers(message: str, answer: str, question: str) -> bool:

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from zoo.actions import DEFAULT_FINISH, Action
 from zoo.environments import ExpertStep
 from zoo.environments.phone.apps import APPS
-from zoo.environments.phone.machine import touchable, visible
-from zoo.environments.phone.state import Data, Effect, Element, Screen, State, Want
+from zoo.environments.phone.machine import blocking, touchable, visible
+from zoo.environments.phone.state import Data, Disturbance, Effect, Element, Screen, State, Want
 from zoo.environments.phone.tasks import Goal
 
 __all__ = ["next_step", "wants"]
@@ -35,7 +35,7 @@ def wants(state: State, goal: Goal, seen: bool) -> list[Want]:
     What an operation needs from another screen is read first, and whatever hides it is mended before. A question's
     answer is read last, so that it is fresh when `finish` says it.
     """
-    look = [Want(goal.look.places, ())] if goal.look and not seen else []
+    look = [Want(goal.look.places, (), label=goal.look.label)] if goal.look and not seen else []
     if goal.answer is not None or not look:
         return [*_repairs(state, goal.data), *look]
     return [*_repairs(state, goal.data, look[0].places[0][0]), *look]
@@ -47,15 +47,28 @@ def next_step(state: State, goal: Goal, seen: bool, instruction: str) -> ExpertS
     waiting = wants(state, goal, seen)
     known = goal.look.fact if goal.look and seen else ""
     move = _move(state, waiting[0], screen, touchable(elements)) if waiting else None
+    if (
+        waiting
+        and state.disturbances
+        and (blocked := blocking(state))
+        and (not move or move.action not in (_BACK, _HOME))
+    ):
+        move = _unblock(blocked)
     if move is None:
         return _finish(screen, goal, known, instruction)
     return _explained(move, screen, known, instruction)
 
 
+def _unblock(disturbance: Disturbance) -> Move:
+    if disturbance.kind == "slow":
+        return Move(Action("wait", (5,)), "Wait for the screen", "the screen to load")
+    return Move(Action("tap", (1,)), "Tap Allow", "the dialog out of the way")
+
+
 def _repairs(state: State, goal: Data, only: str = "") -> list[Want]:
     """What the apps have to mend, one app after the other so that two never pull in turns; in an app, nearest first."""
     here = [place[:2] for place in state.stack]
-    names = [only] if only else list(APPS)
+    names = [only] if only else [name for name in APPS if name in state.data["launcher"]]
     return [
         want
         for name in names
@@ -75,6 +88,8 @@ def _move(state: State, want: Want, screen: Screen, numbered: list[Element]) -> 
     if here and here[-1] == want.places[-1]:
         return _act(want, screen, numbered, state.stack[-1].focus, state.stack[-1].scroll)
     common = _common(here, want)
+    if common == len(want.places) == len(here) - 1 and (move := _pick(want, here[-1], screen, numbered, state)):
+        return move
     if common < len(here):
         return _retreat(len(here) - common, common)
     target = want.places[common]
@@ -95,12 +110,27 @@ def _act(want: Want, screen: Screen, numbered: list[Element], focus: str, scroll
         picks = [element for element in numbered if element.on_tap == ("put", name, value)]
         if picks and picks[0].status != "selected":
             return _reach(picks[0].on_tap, screen, numbered, scroll)
+        opens = [element for element in numbered if element.role == "Spinner" and element.on_tap[-1] == name]
+        if opens and opens[0].value != value:
+            return _reach(opens[0].on_tap, screen, numbered, scroll)
         holds = [element.value for element in numbered if element.on_tap == ("focus", name)]
         if holds and holds[0] != value:
             if focus == name:
                 return Move(Action("text", (value,)), f'Type "{value}"', f'"{value}"')
             return _reach(("focus", name), screen, numbered, scroll)
+    if want.label:
+        return _scroll_to(
+            [at for at, row in enumerate(screen.rows) if row.label == want.label], screen, numbered, scroll
+        )
     return _reach(want.effect, screen, numbered, scroll)
+
+
+def _pick(want: Want, dialog: tuple[str, str], screen: Screen, numbered: list[Element], state: State) -> Move | None:
+    """In a dialog that a form of the want opened: pick what the form must hold."""
+    value = dict(want.fields).get(dialog[1])
+    if value is None or not dialog[0].endswith("/pick"):
+        return None
+    return _reach(("pick", dialog[1], value), screen, numbered, state.stack[-1].scroll)
 
 
 def _reach(effect: Effect, screen: Screen, numbered: list[Element], scroll: int) -> Move | None:
@@ -110,8 +140,17 @@ def _reach(effect: Effect, screen: Screen, numbered: list[Element], scroll: int)
             return Move(Action("tap", (index,)), _tapping(element), element.label)
         if effect and element.on_hold == effect:
             return Move(Action("long_press", (index,)), f"Hold {element.label}", element.label)
-    hidden = [at for at, row in enumerate(screen.rows) if effect and effect in (row.on_tap, row.on_hold)]
-    if not hidden:
+    return _scroll_to(
+        [at for at, row in enumerate(screen.rows) if effect and effect in (row.on_tap, row.on_hold)],
+        screen,
+        numbered,
+        scroll,
+    )
+
+
+def _scroll_to(hidden: list[int], screen: Screen, numbered: list[Element], scroll: int) -> Move | None:
+    """Bring a row that is not on the display nearer; None when there is none, or nothing scrolls."""
+    if not hidden or not any(element.role == "ListView" for element in numbered):
         return None
     container = 1 + next(at for at, element in enumerate(numbered) if element.role == "ListView")
     direction, label = "down" if hidden[0] < scroll else "up", screen.rows[hidden[0]].label

@@ -2,9 +2,9 @@
 
 from zoo.actions import Action
 from zoo.environments.phone.apps import APPS, COMMANDS, SCREENS
-from zoo.environments.phone.state import ROWS_VISIBLE, Effect, Element, Screen, State
+from zoo.environments.phone.state import ROWS_VISIBLE, Disturbance, Effect, Element, Screen, State, button, note, row
 
-__all__ = ["SCROLL_ROWS", "observe", "observe_tersely", "screen_of", "touchable", "transition", "visible"]
+__all__ = ["SCROLL_ROWS", "blocking", "observe", "observe_tersely", "screen_of", "touchable", "transition", "visible"]
 
 SCROLL_ROWS = {"short": 2, "medium": 4, "long": ROWS_VISIBLE}
 """Rows that a swipe moves; a long one shows the next page and skips nothing."""
@@ -16,8 +16,18 @@ def screen_of(state: State) -> Screen:
     """What the visible place shows, rows outside the visible part included."""
     if not state.stack:
         return _launcher(state)
+    if state.disturbances and (blocked := blocking(state)):
+        return _blocked(blocked)
     place = state.stack[-1]
     return SCREENS[place.screen](state.data, place)
+
+
+def blocking(state: State) -> Disturbance | None:
+    """What stands before the visible screen and has to be dealt with first."""
+    if not state.stack:
+        return None
+    app = state.stack[-1].screen.partition("/")[0]
+    return next((one for one in state.disturbances if one.app == app and one.kind in ("permission", "slow")), None)
 
 
 def visible(state: State) -> tuple[Screen, tuple[Element, ...]]:
@@ -26,11 +36,13 @@ def visible(state: State) -> tuple[Screen, tuple[Element, ...]]:
     A list longer than the display is preceded by its container, the one element that can be swiped.
     """
     screen = screen_of(state)
-    rows = screen.rows
+    fixed, rows = screen.fixed, screen.rows
+    if state.disturbances:
+        fixed = _notices(state) + fixed
     if len(rows) <= ROWS_VISIBLE:
-        return screen, screen.fixed + rows
+        return screen, fixed + rows
     start = state.stack[-1].scroll if state.stack else 0
-    return screen, (*screen.fixed, _LIST, *rows[start : start + ROWS_VISIBLE])
+    return screen, (*fixed, _LIST, *rows[start : start + ROWS_VISIBLE])
 
 
 def touchable(elements: tuple[Element, ...]) -> list[Element]:
@@ -80,13 +92,15 @@ def transition(state: State, action: Action, elements: tuple[Element, ...]) -> S
     """The phone after an action on what `visible` showed. What hits nothing changes nothing."""
     match action.name:
         case "home":
-            return State(state.data)
+            return state.go()
         case "back":
             return state.leave() if state.stack else state
         case "text":
             return _type(state, str(action.arguments[0]))
         case "tap" | "long_press" | "swipe":
             return _touch(state, action, touchable(elements))
+        case "wait" if (blocked := blocking(state)) and blocked.kind == "slow":
+            return state.without(blocked)
     return state
 
 
@@ -125,4 +139,28 @@ def _type(state: State, text: str) -> State:
 
 def _launcher(state: State) -> Screen:
     icons = tuple(Element(APPS[name].name, on_tap=("open", name)) for name in state.data["launcher"])
-    return Screen("Home", icons)
+    return Screen("Home", icons, kind="home")
+
+
+def _blocked(disturbance: Disturbance) -> Screen:
+    name = APPS[disturbance.app].name
+    if disturbance.kind == "slow":
+        return Screen(name, (note("Loading..."),), kind="loading")
+    answer = ("dismiss", "permission", disturbance.app)
+    title = f"Allow {name} to use {disturbance.text}?"
+    return Screen(title, (button("Allow", *answer), button("Do not allow", *answer)), kind="dialog")
+
+
+def _notices(state: State) -> tuple[Element, ...]:
+    """A notification lies over whatever is open, dialogs of the system excepted."""
+    if blocking(state):
+        return ()
+    return tuple(
+        element
+        for one in state.disturbances
+        if one.kind == "notification"
+        for element in (
+            row(f"{APPS[one.app].name}: {one.text}", "follow", one.app),
+            button("Dismiss", "dismiss", "notification", one.app),
+        )
+    )

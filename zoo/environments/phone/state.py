@@ -3,21 +3,23 @@
 Everything but `State.data` is an immutable tuple, and `data` is replaced, never written to, so a copy of a state is the
 state itself. Screens are described by data: an app is a table of functions from state to `Screen`, an element carries
 its effect as a tuple, and effects are looked up in one table. Not covered: time that passes, gestures other than
-scrolling, a keyboard.
+scrolling. Typing replaces what a field holds: the keyboard is drawn and takes no taps of its own.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 __all__ = [
     "ROWS_VISIBLE",
     "App",
     "Command",
     "Data",
+    "Disturbance",
     "Effect",
     "Element",
     "Place",
     "Screen",
+    "ScreenKind",
     "State",
     "Want",
     "button",
@@ -56,23 +58,45 @@ class Place(NamedTuple):
         return next((value for key, value in self.edits if key == name), default)
 
 
+class Disturbance(NamedTuple):
+    """Something that comes between the agent and its task, and is over once it is dealt with."""
+
+    kind: Literal["notification", "permission", "slow", "resumed"]
+    app: str
+    """Name of the app that notifies, asks for a permission, loads slowly, or was left open on an inner screen."""
+    text: str = ""
+    """What a notification says, or what a permission is for."""
+    places: tuple[Place, ...] = ()
+    """`resumed`: the screens that the app opens with."""
+
+
 class State(NamedTuple):
     """The whole phone. `stack` holds the open screens, the visible one last; the launcher is an empty stack."""
 
     data: Data
     stack: tuple[Place, ...] = ()
+    disturbances: tuple[Disturbance, ...] = ()
+    """Those that are not over. They are no part of what the phone stores."""
 
     def store(self, **values: Any) -> "State":
         """The same screens over changed data."""
-        return State({**self.data, **values}, self.stack)
+        return State({**self.data, **values}, self.stack, self.disturbances)
 
     def on_top(self, place: Place) -> "State":
         """The same phone with the visible screen replaced."""
-        return State(self.data, (*self.stack[:-1], place))
+        return State(self.data, (*self.stack[:-1], place), self.disturbances)
 
     def leave(self, screens: int = 1) -> "State":
         """The same phone with so many screens closed."""
-        return State(self.data, self.stack[: len(self.stack) - screens])
+        return State(self.data, self.stack[: len(self.stack) - screens], self.disturbances)
+
+    def go(self, *stack: Place) -> "State":
+        """The same phone with these screens open instead."""
+        return State(self.data, stack, self.disturbances)
+
+    def without(self, disturbance: Disturbance) -> "State":
+        """The same phone, not disturbed by this any more."""
+        return State(self.data, self.stack, tuple(one for one in self.disturbances if one is not disturbance))
 
 
 class Element(NamedTuple):
@@ -89,12 +113,17 @@ class Element(NamedTuple):
     """What a text field holds; None for everything else."""
 
 
+ScreenKind = Literal["page", "home", "dialog", "loading"]
+
+
 class Screen(NamedTuple):
     """What one place shows: a title, elements that stay, then a list that scrolls when it is long."""
 
     title: str
     fixed: tuple[Element, ...] = ()
     rows: tuple[Element, ...] = ()
+    kind: ScreenKind = "page"
+    """How it is drawn; the text does not say it."""
 
 
 class Want(NamedTuple):
@@ -106,6 +135,8 @@ class Want(NamedTuple):
     """Of the element to touch there; empty when being there is enough."""
     fields: tuple[tuple[str, str], ...] = ()
     """Field -> what it must hold before."""
+    label: str = ""
+    """A row that must be on the display: one that is only looked at."""
 
 
 Command = Callable[..., State]
@@ -152,4 +183,4 @@ def field(place: Place, name: str, label: str, default: str = "") -> Element:
 
 def dialog(title: str, yes: str, *effect: str) -> Screen:
     """A question with a button that does it and one that does not."""
-    return Screen(title, (button(yes, *effect), button("Cancel", "leave")))
+    return Screen(title, (button(yes, *effect), button("Cancel", "leave")), kind="dialog")

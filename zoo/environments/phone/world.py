@@ -1,24 +1,29 @@
 """The content of a phone that a seed draws: everything that a task's parameters leave open."""
 
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
-from zoo.environments.phone import values
-from zoo.environments.phone.apps import APPS
+from zoo.environments.phone import preferences, values
+from zoo.environments.phone.apps import APPS, calendar, finance, maps, meetings, music, reader
 from zoo.environments.phone.apps.clock import CITIES, Alarm
 from zoo.environments.phone.apps.contacts import Contact
 from zoo.environments.phone.apps.messages import Message, Thread
 from zoo.environments.phone.apps.settings import CHOICES, SWITCHES
+from zoo.environments.phone.collection import Collection
 
-__all__ = ["draw_contact", "draw_phone"]
+__all__ = ["FOUR_APPS", "draw_contact", "draw_phone", "draw_ten_app_phone"]
+
+FOUR_APPS = ("settings", "clock", "contacts", "messages")
+"""What the smaller phone has."""
 
 
 def draw_phone(seed: int) -> dict[str, Any]:
-    """The data of one phone. Same seed, same phone."""
+    """The data of one phone with four apps. Same seed, same phone."""
     rng = Random(seed)
     contacts = _contacts(rng)
     return {
-        "launcher": tuple(rng.sample(list(APPS), len(APPS))),
+        "launcher": tuple(rng.sample(FOUR_APPS, len(FOUR_APPS))),
         **_settings(rng),
         "now": f"{rng.randrange(24):02}:{rng.randrange(60):02}",
         "alarms": _alarms(rng),
@@ -27,6 +32,34 @@ def draw_phone(seed: int) -> dict[str, Any]:
         "contacts": contacts,
         "threads": _threads(rng, contacts),
     }
+
+
+def draw_ten_app_phone(seed: int) -> dict[str, Any]:
+    """The data of one phone with all apps. Same seed, same phone."""
+    rng = Random(f"ten {seed}")
+    drawn = draw_phone(seed)
+    for app in (calendar, finance, maps, meetings, music, reader):
+        drawn |= preferences.draw(app.PAGE, rng)
+    drawn |= {
+        "events": _records(rng, calendar.EVENTS, values.EVENTS, 3, 7),
+        "transactions": _records(rng, finance.TRANSACTIONS, values.TRANSACTIONS, 3, 8),
+        "budgets": _records(rng, finance.BUDGETS, finance.CATEGORIES, 6, 6),
+        "accounts": tuple((name, f"{rng.randrange(200, 4000)}.{rng.randrange(100):02}") for name in finance.ACCOUNTS),
+        "spots": maps.draw_spots(rng),
+        "songs": _records(rng, music.SONGS, values.SONGS, 12, 12),
+        "playlists": _records(rng, music.PLAYLISTS, values.PLAYLISTS, 2, 5),
+        "books": _records(rng, reader.BOOKS, values.BOOKS, 3, 8),
+        "meetings": _records(rng, meetings.MEETINGS, values.TOPICS, 2, 5),
+    }
+    drawn |= {"maps.destination": "", "maps.mode": "", "music.playing": "", "music.paused": False}
+    drawn |= {"meetings.joined": "", "meetings.hand": False, "meetings.microphone": True, "meetings.camera": True}
+    saved = tuple(sorted(spot.name for spot in rng.sample(drawn["spots"], rng.randint(1, 4))))
+    return {**drawn, "saved": saved, "launcher": tuple(rng.sample(list(APPS), len(APPS)))}
+
+
+def _records(rng: Random, collection: Collection, names: Sequence[str], least: int, most: int) -> tuple[Any, ...]:
+    chosen = rng.sample(list(names), rng.randint(least, most))
+    return tuple(sorted(collection.draw(rng, name) for name in chosen))
 
 
 def _settings(rng: Random) -> dict[str, Any]:

@@ -2,7 +2,18 @@
 
 from collections.abc import Callable, Mapping
 
-from zoo.environments.phone.apps import clock, contacts, messages, settings
+from zoo.environments.phone.apps import (
+    calendar,
+    clock,
+    contacts,
+    finance,
+    maps,
+    meetings,
+    messages,
+    music,
+    reader,
+    settings,
+)
 from zoo.environments.phone.commands import COMMANDS as COMMON
 from zoo.environments.phone.state import App, Command, Data, Place, Screen
 
@@ -13,8 +24,14 @@ APPS: Mapping[str, App] = {
     "clock": clock.APP,
     "contacts": contacts.APP,
     "messages": messages.APP,
+    "calendar": calendar.APP,
+    "finance": finance.APP,
+    "maps": maps.APP,
+    "music": music.APP,
+    "reader": reader.APP,
+    "meetings": meetings.APP,
 }
-"""Name of the root screen -> the app."""
+"""Name of the root screen -> the app. Which of them a phone has, its launcher says."""
 
 SCREENS: Mapping[str, Callable[[Data, Place], Screen]] = {
     name: draw for app in APPS.values() for name, draw in app.screens.items()

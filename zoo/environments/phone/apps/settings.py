@@ -96,12 +96,13 @@ def _choice(data: Data, place: Place) -> Screen:
             Element(value, "RadioButton", ("choose", key, value), status="checked" if value == picked else "")
             for value in values
         ),
+        kind="dialog",
     )
 
 
 def _device_name(data: Data, place: Place) -> Screen:
     text = field(place, "device_name", "Name", data["settings.device_name"])
-    return Screen("Device name", (text, button("OK", "settings.rename")))
+    return Screen("Device name", (text, button("OK", "settings.rename")), kind="dialog")
 
 
 def _rename(state: State) -> State:

@@ -8,17 +8,13 @@ from zlib import crc32
 
 from zoo.environments import Split, Task
 from zoo.environments.phone.state import Data
-from zoo.environments.phone.tasks import clock, contacts, messages, settings
+from zoo.environments.phone.tasks.edition import FOUR, TEN, Edition
 from zoo.environments.phone.tasks.template import Look, Template, cases
-from zoo.environments.phone.world import draw_phone
 
-__all__ = ["TEMPLATES", "WORLDS", "Goal", "draw_tasks", "set_up", "task_count"]
+__all__ = ["FOUR", "TEMPLATES", "TEN", "WORLDS", "Edition", "Goal", "draw_tasks", "set_up", "task_count"]
 
-TEMPLATES = {
-    template.name: template
-    for template in (*settings.TEMPLATES, *clock.TEMPLATES, *contacts.TEMPLATES, *messages.TEMPLATES)
-}
-"""`app.what` -> the template."""
+TEMPLATES = FOUR.templates
+"""`app.what` -> the template, of the phone with four apps."""
 
 WORLDS = 8
 """Phones on which one combination of parameters may be set; tasks on different phones are different tasks."""
@@ -35,7 +31,7 @@ class Goal(NamedTuple):
     """What `finish` has to say; None when that does not matter."""
 
 
-def draw_tasks(split: Split, count: int, seed: int) -> list[Task]:
+def draw_tasks(split: Split, count: int, seed: int, edition: Edition = FOUR) -> list[Task]:
     """So many distinct tasks, evenly over the templates of the split, in turn; same arguments, same tasks.
 
     Combinations of parameters repeat, on another phone, only when a template has no new one left.
@@ -45,31 +41,37 @@ def draw_tasks(split: Split, count: int, seed: int) -> list[Task]:
     >>> len({task.template for task in draw_tasks("train", 20, seed=0)})
     20
     """
-    maximum = task_count(split)
+    maximum = task_count(split, edition)
     if count > maximum:
         raise ValueError(f"the phone's split {split!r} has {maximum} tasks, not {count}; ask for at most that many")
-    templates = _templates(split)
+    templates = _templates(split, edition)
     order = Random(f"{seed} {split}").sample(templates, len(templates))
     return list(islice(_in_turn([_tasks_of(template, split, seed) for template in order]), count))
 
 
-def task_count(split: Split) -> int:
+def task_count(split: Split, edition: Edition = FOUR) -> int:
     """How many distinct tasks a split has."""
-    return WORLDS * sum(len(cases(template, split)) for template in _templates(split))
+    return WORLDS * sum(len(cases(template, split)) for template in _templates(split, edition))
 
 
-def set_up(task: Task) -> tuple[Data, Goal]:
+def set_up(task: Task, edition: Edition = FOUR) -> tuple[Data, Goal]:
     """The phone on which a task begins, and what is right in the end."""
-    template = TEMPLATES[task.template]
-    phone = draw_phone(task.world)
+    template = edition.templates[task.template]
+    phone = edition.draw(task.world)
     phone |= template.prepare(phone, task.values)
     look = template.look(phone, task.values) if template.look else None
     answer = look.fact if look and template.kind == "query" else None
     return phone, Goal({**phone, **template.change(phone, task.values)}, look, answer)
 
 
-def _templates(split: Split) -> list[Template]:
-    return [template for template in TEMPLATES.values() if template.held_out == (split == "held-out-templates")]
+def _templates(split: Split, edition: Edition) -> list[Template]:
+    """An app that is held out is so with all its templates."""
+    away, held_out = split == "held-out-app", split == "held-out-templates"
+    return [
+        template
+        for template in edition.templates.values()
+        if (template.app == edition.held_out_app) == away and (away or template.held_out == held_out)
+    ]
 
 
 def _in_turn(sources: Sequence[Iterator[Task]]) -> Iterator[Task]:
@@ -98,5 +100,4 @@ def _task(template: Template, split: Split, parameters: tuple[tuple[str, str], .
     world_seed = crc32(name.encode())
     wording = template.instructions[world_seed % len(template.instructions)]
     instruction = wording.format(**template.show(dict(parameters)))
-    app = template.name.partition(".")[0]
-    return Task(name, template.name, template.kind, app, instruction, parameters, split, world_seed)
+    return Task(name, template.name, template.kind, template.app, instruction, parameters, split, world_seed)

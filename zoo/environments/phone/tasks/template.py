@@ -58,6 +58,11 @@ class Template(NamedTuple):
     held_out: bool = False
     """Whether it is kept for the split `held-out-templates`."""
 
+    @property
+    def app(self) -> str:
+        """The app that it is about, or ends in."""
+        return self.name.partition(".")[0]
+
 
 def pool(name: str, values: tuple[str, ...]) -> Pool:
     """The values of one parameter."""
@@ -77,7 +82,7 @@ def cases(template: Template, split: Split) -> list[tuple[tuple[str, str], ...]]
 
 
 def _part(one: Pool, split: Split) -> list[tuple[str, ...]]:
-    if split == "held-out-templates" or one.closed:
+    if split in ("held-out-templates", "held-out-app") or one.closed:
         return list(one.values)
     wanted = split == "held-out-parameters"
     return [value for position, value in enumerate(one.values) if is_held_out(position) == wanted]
