@@ -1,9 +1,10 @@
 """How long a checkpoint takes to become GGUF, and with how much memory, beside llama.cpp's converter and quantizer.
 
 Run: python benchmarks/gguf_export.py CHECKPOINT [--converter PATH] [--quantizer PATH] [--rounds N]. CHECKPOINT is a
-local folder. `--converter` is `convert_hf_to_gguf.py` of a llama.cpp tree (its `gguf-py` is put on the path), `--quantizer`
-the program `llama-quantize`, or a `libllama` shared object. Each export is a process of its own, so imports count; the
-rounds take turns, so that a busy machine is busy for all. With both given, every tensor is compared byte by byte.
+local folder. `--converter` is `convert_hf_to_gguf.py` of a llama.cpp tree (its `gguf-py` is put on the path),
+`--quantizer` the program `llama-quantize`, or a `libllama` shared object. Each export is a process of its own, so
+imports count; the rounds take turns, so that a busy machine is busy for all. With both given, every tensor is compared
+byte by byte.
 """
 
 import argparse

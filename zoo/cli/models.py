@@ -18,7 +18,16 @@ from zoo.refs import HubRef, parse
 if TYPE_CHECKING:
     from zoo.serving import Runtime
 
-__all__ = ["DEFAULT_PART", "be_quiet", "checkpoint", "gguf_files", "model", "open_model", "require_runtimes", "resolve_model"]
+__all__ = [
+    "DEFAULT_PART",
+    "be_quiet",
+    "checkpoint",
+    "gguf_files",
+    "model",
+    "open_model",
+    "require_runtimes",
+    "resolve_model",
+]
 
 DEFAULT_PART = "q8_0"
 
