@@ -55,6 +55,11 @@ def evaluation(name: str, model: str, successes: int, n: int = 100) -> StageReco
     return record(name, "evaluate", {"model": model}, metrics, settings=settings)
 
 
+def verified(type_: str, passed: bool = True) -> dict[str, object]:
+    """What a verification notes of a file, as far as cards read it."""
+    return {"file": f"model-{type_.upper()}.gguf", "type": type_, "passed": passed}
+
+
 def run() -> dict[str, StageRecord]:
     """Data, SFT, merge, GRPO, an export and its verification, and an evaluation of base, SFT, merge and GRPO."""
     demonstrations = {
@@ -122,6 +127,7 @@ def run() -> dict[str, StageRecord]:
             {"export": "stage:key-of-gguf", "against": "stage:key-of-grpo"},
             agreement,
             settings={"kind": "verify", "gates": gates, "prompts": 32, "actions": 16},
+            notes={"files": [verified("f16"), verified("q8_0")], "withheld": {}},
         ),
     ]
     return {stage.name: stage for stage in stages}

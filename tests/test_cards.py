@@ -124,8 +124,8 @@ def test_equal_rates_are_called_the_same() -> None:
 
 def test_a_missing_metric_says_not_run_and_leaves_no_number() -> None:
     card = model_card(example.data(example.without_metric(example.run(), "verify", "q8_0.same_action")))
-    cells = row(card, "`Pocket-135M-Q8_0.gguf`")
-    assert cells[-2:] == [tables.NOT_RUN, tables.NOT_RUN]
+    cells = row(card, "**`Pocket-135M-Q8_0.gguf`**")
+    assert cells[-2] == tables.NOT_RUN
     assert "93.8" not in card
 
 
@@ -169,11 +169,19 @@ def test_the_smallest_file_that_passed_its_gate_is_recommended() -> None:
 
 def test_a_file_beyond_its_gate_is_not_recommended() -> None:
     records = example.run()
-    metrics = {**records["verify"].metrics, "q8_0.top1": Metric(0.94)}
-    records["verify"] = replace(records["verify"], metrics=metrics)
+    notes = {"files": [example.verified("f16"), example.verified("q8_0", passed=False)]}
+    records["verify"] = replace(records["verify"], notes=notes)
     card = gguf_card(example.data(records))
     assert "Recommended: `Pocket-135M-F16.gguf`" in card
     assert row(card, "`Pocket-135M-Q8_0.gguf`")[-1] == "**failed**"
+
+
+def test_an_optional_file_that_fell_short_is_named_with_its_reason() -> None:
+    records = example.run()
+    notes = {"files": [example.verified("f16")], "withheld": {"model-Q4_K_M.gguf": ["top1 is 0.81, below 0.85"]}}
+    records["verify"] = replace(records["verify"], notes=notes)
+    card = gguf_card(example.data(records))
+    assert "`model-Q4_K_M.gguf` fell short of its gate and is not published: top1 is 0.81, below 0.85." in card
 
 
 def test_nothing_is_recommended_when_nothing_was_verified() -> None:

@@ -275,6 +275,7 @@ def _facts(data: CardData) -> dict[str, Any]:
         "comparisons": results.comparisons(data.scores),
         "stages_table": making.stages_table(records.values()),
         "exports_table": results.exports_table(data.files, data.recommended) if data.files else None,
+        "withheld": results.withheld(data.verify),
         "measured_table": results.measured_table(data.files, data.recommended) if data.files else None,
         "measured_on": making.hardware([data.latency]) if data.latency else None,
         "files_acted": any(file.success for file in data.files),

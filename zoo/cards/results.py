@@ -11,7 +11,15 @@ from zoo.cards.tables import NOT_RUN, interval, number, percent, size, table
 from zoo.formats import gguf_names
 from zoo.records import Metric, StageRecord
 
-__all__ = ["ExportedFile", "comparisons", "exported_files", "exports_table", "measured_table", "scores_table"]
+__all__ = [
+    "ExportedFile",
+    "comparisons",
+    "exported_files",
+    "exports_table",
+    "measured_table",
+    "scores_table",
+    "withheld",
+]
 
 # The metrics of an evaluation, in the order of the table: heading, name in the record, how it is written.
 _SCORES: tuple[tuple[str, str, Callable[[Metric | None], str]], ...] = (
@@ -138,7 +146,7 @@ def _exported(
         top1=top1,
         mean_kl=mean_kl,
         same_action=same_action,
-        passed=_passed(verify, kind, top1, mean_kl, same_action),
+        passed=_passed(verify, kind),
         success=acted.metrics.get("success_rate") if acted else of(verify, "success_rate"),
         memory_bytes=of(latency, "peak_memory_bytes"),
         prefill=of(latency, "prefill_tokens_per_second"),
@@ -147,16 +155,18 @@ def _exported(
     )
 
 
-def _passed(
-    verify: StageRecord | None, kind: str, top1: Metric | None, mean_kl: Metric | None, same_action: Metric | None
-) -> bool | None:
-    gate = verify.settings["gates"].get(kind) if verify else None
-    if gate is None or top1 is None or mean_kl is None:
-        return None
-    if gate["same_action"] and same_action is None:
-        return None
-    kept = top1.value >= gate["top1"] and mean_kl.value <= gate["mean_kl"]
-    return kept and (same_action is None or same_action.value >= gate["same_action"])
+def _passed(verify: StageRecord | None, kind: str) -> bool | None:
+    """What the verification said of the file of a type; None when it did not look at it."""
+    rows = verify.notes.get("files", []) if verify else []
+    return next((bool(row["passed"]) for row in rows if row["type"] == kind), None)
+
+
+def withheld(verify: StageRecord | None) -> tuple[str, ...]:
+    """A line for each optional file that fell short and so is not published."""
+    files = verify.notes.get("withheld", {}) if verify else {}
+    return tuple(
+        f"`{file}` fell short of its gate and is not published: {'; '.join(why)}." for file, why in files.items()
+    )
 
 
 def exports_table(files: Iterable[ExportedFile], recommended: ExportedFile | None) -> str:

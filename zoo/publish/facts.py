@@ -14,7 +14,16 @@ from zoo.records import StageContext, StageRecord
 from zoo.refs import Ref, StageRef
 from zoo.schema import PublishSpec
 
-__all__ = ["ADAPTER_FOLDER", "LOCK_NAME", "RECIPE_NAME", "ROWS_NAME", "adapter_place", "card_data", "licence_of_rows"]
+__all__ = [
+    "ADAPTER_FOLDER",
+    "LOCK_NAME",
+    "RECIPE_NAME",
+    "ROWS_NAME",
+    "adapter_place",
+    "card_data",
+    "licence_of_rows",
+    "withheld",
+]
 
 RECIPE_NAME = "recipe.yaml"
 LOCK_NAME = "recipe.lock.yaml"
@@ -45,6 +54,11 @@ def card_data(spec: PublishSpec, ctx: StageContext, names: Mapping[str, str]) ->
         adapter_of=_adapter_of(spec, ctx),
         rows=tuple(_rows(ref, f"datasets.{index}", ctx) for index, ref in enumerate(spec.datasets)),
     )
+
+
+def withheld(spec: PublishSpec, ctx: StageContext) -> tuple[str, ...]:
+    """The exported files that fell short of their gate and were optional; the run went on without them."""
+    return tuple(_record(spec.verify, "verify", ctx).notes.get("withheld", {})) if spec.verify else ()
 
 
 def adapter_place(spec: PublishSpec) -> str:

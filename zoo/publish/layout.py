@@ -133,9 +133,11 @@ def _exports(spec: PublishSpec, ctx: StageContext) -> dict[str, str]:
     """Each exported file -> its published name."""
     if not spec.export:
         return {}
-    files = sorted(ctx.inputs["export"].glob("model-*.gguf"))
-    if not files:
+    withheld = {gguf_names.type_of(name) for name in facts.withheld(spec, ctx)}
+    found = sorted(ctx.inputs["export"].glob("model-*.gguf"))
+    if not found:
         raise RuntimeError(f"the export {spec.export} holds no model-*.gguf")
+    files = [file for file in found if gguf_names.type_of(file.name) not in withheld]
     return gguf_names.published([file.name for file in files], spec.repo.partition("/")[2])
 
 
