@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo import fingerprint, hub, registry
+from zoo import fingerprint, hub
 from zoo.errors import HubError
 from zoo.hub import Endpoint, Kind, Pinned
 from zoo.publish.layout import BRANCHES, CARD_DIGEST, FOLDERS, RECORDS_FOLDER
@@ -59,11 +59,10 @@ def push(
         commit = hub.upload(endpoint, name, kind, folder / place, message, private, earlier[place], **named)
         published.append(Published(name, kind, _address(endpoint, kind, name), commit))
     for branch in sorted((folder / BRANCHES).glob("*")):
-        at: dict[str, Any] = {"branch": branch.name}
-        hub.upload(endpoint, repo, "model", branch, message, private, True, **at)
+        hub.upload(endpoint, repo, "model", branch, message, private, True, branch=branch.name)
     if collection:
         tied = [(done.repo, done.kind) for done in published]
-        registry.load("zoo.hub:create_collection")(endpoint, collection, tied, private)
+        hub.create_collection(endpoint, collection, tied, private)
     return published
 
 
