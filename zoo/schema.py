@@ -21,6 +21,7 @@ __all__ = [
     "GRPOSpec",
     "Gate",
     "MergeSpec",
+    "ONNXSpec",
     "PublishSpec",
     "Recipe",
     "RewardSpec",
@@ -196,6 +197,19 @@ class GGUFSpec(StageSpec):
     model: ModelRef
     types: tuple[Literal["f32", "f16", "bf16", "q8_0"], ...] = ("f16", "q8_0")
     """One file each."""
+
+
+class ONNXSpec(StageSpec):
+    """A checkpoint as ONNX, for ONNX Runtime, transformers.js, optimum and ONNX Runtime GenAI."""
+
+    kind: Literal["onnx"] = "onnx"
+    model: ModelRef
+    variants: tuple[Literal["fp32", "fp16", "int8", "int4", "genai-int8", "genai-int4"], ...] = ("fp16", "int8")
+    """One graph each. `int8` and `int4`: weights only, in blocks of 32. `genai-...`: for ONNX Runtime GenAI, faster."""
+    exporter: Literal["transformers", "torch"] = "transformers"
+    """Who traces the portable graph: transformers' own exporter, or torch's over a wrapper of ours."""
+    threads: int = Field(2, ge=1)
+    """Threads that the settings of the GenAI variants ask for."""
 
 
 class Gate(_Model):

@@ -1,0 +1,202 @@
+"""An ONNX graph in plain ONNX Runtime on the CPU, with the tokenizer that lies beside it.
+
+Like the other runtimes it answers one chat after the other and computes of each prompt only what the previous one did
+not begin with. `padded_logits` runs several rows at once, padded on the left, as optimum and transformers.js do.
+"""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from zoo.errors import DataError, ExportError
+from zoo.serving.llama_runtime import default_threads
+from zoo.serving.runtime import Chat, Generation
+from zoo.serving.shipped_tokenizer import read_tokenizer
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["OnnxRuntime", "open_onnx"]
+
+_CHUNK = 256
+"""Tokens of one call: the graph returns logits of all of them, and 256 rows of 152 000 float32 are 156 MB."""
+_TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16"}
+
+
+def open_onnx(graph: Path, threads: int | None = None) -> "OnnxRuntime":
+    """Load a graph with its tokenizer, which lies in the graph's folder or the one above.
+
+    `threads`: see `default_threads`.
+
+    Raises ExportError when ONNX Runtime does not load the graph, when its data file or its tokenizer is not there, or
+    when the sizes of its cache are no numbers.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or default_threads()
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its errors share no class but this one
+        raise ExportError(f"{graph}: ONNX Runtime does not load it: {error}") from error
+    return OnnxRuntime(graph, session, options.intra_op_num_threads)
+
+
+class OnnxRuntime:
+    """See `zoo.serving.runtime.Runtime`."""
+
+    def __init__(self, graph: Path, session: Any, threads: int) -> None:
+        self.file, self.threads = graph, threads
+        self._session: Any = session
+        self.tokenizer = read_tokenizer(_tokenizer_folder(graph))
+        self.stop_ids = self.tokenizer.stop_ids
+        self.inputs: dict[str, Any] = {one.name: one for one in session.get_inputs()}
+        self.outputs: dict[str, Any] = {one.name: one for one in session.get_outputs()}
+        self._past_names = [name for name in self.inputs if name.startswith("past_key_values.")]
+        self._check_cache()
+        self.vocabulary_size = int(self.outputs["logits"].shape[-1])
+        self._cached: list[int] = []
+        self._past = self._empty(1)
+        self.prefilled_tokens = 0
+        """How many tokens of the last prompt were computed and not taken from the cache."""
+
+    @property
+    def chat_template(self) -> str:
+        """The template beside the graph, empty when there is none."""
+        return self.tokenizer.chat_template
+
+    def encode(self, chat_or_text: Chat | str) -> list[int]:
+        """See `Runtime.encode`."""
+        return self.tokenizer.encode(chat_or_text)
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """Text of tokens, special ones shown."""
+        return self.tokenizer.decode(token_ids)
+
+    def is_stop(self, token: int) -> bool:
+        """Whether an answer ends at this token."""
+        return token in self.stop_ids
+
+    def generate(self, chats: Sequence[Chat], max_new_tokens: int) -> list[Generation]:
+        """Greedy answers, one chat after the other."""
+        return [self._answer(self.encode(chat), max_new_tokens) for chat in chats]
+
+    def logits(self, token_ids: Sequence[int], start: int = 0) -> "np.ndarray[Any, Any]":
+        """See `Runtime.logits`."""
+        import numpy as np
+
+        self._check_not_empty(token_ids)
+        self._keep(0)
+        rows = np.empty((len(token_ids) - start, self.vocabulary_size), np.float32)
+        for first in range(0, len(token_ids), _CHUNK):
+            part = list(token_ids[first : first + _CHUNK])
+            found = self._feed(part)
+            kept = max(start - first, 0)
+            if kept < len(part):
+                rows[first + kept - start : first + len(part) - start] = found[kept:]
+        return rows
+
+    def padded_logits(self, rows: Sequence[Sequence[int]]) -> "list[np.ndarray[Any, Any]]":
+        """Logits [T, V] of each row, computed as one batch that is padded on the left."""
+        import numpy as np
+
+        width = max(len(row) for row in rows)
+        ids = np.zeros((len(rows), width), np.int64)
+        mask = np.zeros_like(ids)
+        for index, row in enumerate(rows):
+            ids[index, width - len(row) :] = row
+            mask[index, width - len(row) :] = 1
+        logits, *_ = self._run(ids, mask, np.maximum(mask.cumsum(1) - 1, 0), self._empty(len(rows)))
+        return [logits[index, width - len(row) :].astype(np.float32) for index, row in enumerate(rows)]
+
+    def close(self) -> None:
+        """Drop the session and the cache."""
+        self._session, self._past, self._cached = None, [], []
+
+    def __enter__(self) -> "OnnxRuntime":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _answer(self, prompt: list[int], max_new_tokens: int) -> Generation:
+        started = time.perf_counter()
+        self._check_not_empty(prompt)
+        row = self._prefill(prompt)
+        answer: list[int] = []
+        first = last = 0.0
+        while len(answer) < max_new_tokens:
+            token = int(row.argmax())
+            last = time.perf_counter() - started
+            first = first or last
+            if self.is_stop(token):
+                break
+            answer.append(token)
+            if len(answer) < max_new_tokens:
+                row = self._feed([token])[-1]
+        return Generation(self.decode(answer), len(answer), len(prompt), first, last)
+
+    def _prefill(self, prompt: list[int]) -> "np.ndarray[Any, Any]":
+        """Compute what the cache does not hold, at least the last token; logits [V] of that one."""
+        self._keep(min(_common_prefix(self._cached, prompt), len(prompt) - 1))
+        rest = prompt[len(self._cached) :]
+        self.prefilled_tokens = len(rest)
+        for first in range(0, len(rest), _CHUNK):
+            found = self._feed(rest[first : first + _CHUNK])
+        return found[-1]
+
+    def _keep(self, count: int) -> None:
+        """Forget all but the first `count` cached tokens."""
+        if count < len(self._cached):
+            self._past = [array[:, :, :count] for array in self._past]
+            del self._cached[count:]
+
+    def _feed(self, token_ids: list[int]) -> "np.ndarray[Any, Any]":
+        """Append tokens to the cache; their logits [T, V]."""
+        import numpy as np
+
+        past = len(self._cached)
+        total = past + len(token_ids)
+        ids, mask = np.array([token_ids], np.int64), np.ones((1, total), np.int64)
+        logits, *self._past = self._run(ids, mask, np.arange(past, total)[None], self._past)
+        self._cached += token_ids
+        return logits[0]  # type: ignore[no-any-return]  # onnxruntime is untyped
+
+    def _run(self, ids: Any, mask: Any, positions: Any, past: Sequence[Any]) -> list[Any]:
+        feed = {"input_ids": ids, "attention_mask": mask, **dict(zip(self._past_names, past, strict=True))}
+        if "position_ids" in self.inputs:
+            feed["position_ids"] = positions
+        wanted = ["logits", *(name.replace("past_key_values.", "present.") for name in self._past_names)]
+        return list(self._session.run(wanted, feed))
+
+    def _empty(self, rows: int) -> "list[np.ndarray[Any, Any]]":
+        import numpy as np
+
+        caches = [self.inputs[name] for name in self._past_names]
+        return [np.zeros((rows, one.shape[1], 0, one.shape[3]), _TYPES[one.type]) for one in caches]
+
+    def _check_cache(self) -> None:
+        sizes = [self.inputs[name].shape for name in self._past_names]
+        if not sizes or not {"input_ids", "attention_mask"} <= self.inputs.keys() or "logits" not in self.outputs:
+            raise ExportError(f"{self.file}: no decoder with a cache; its inputs are {', '.join(self.inputs)}")
+        if any(len(shape) != 4 or not all(isinstance(shape[axis], int) for axis in (1, 3)) for shape in sizes):
+            raise ExportError(f"{self.file}: the cache has the shape {sizes[0]}; heads and their width must be numbers")
+
+    def _check_not_empty(self, token_ids: Sequence[int]) -> None:
+        if not token_ids:
+            raise DataError(f"{self.file}: an empty prompt has no next token")
+
+
+def _tokenizer_folder(graph: Path) -> Path:
+    """The graph's own folder (GenAI's layout), else the one above (`onnx/model.onnx`)."""
+    return graph.parent if (graph.parent / "tokenizer.json").is_file() else graph.parent.parent
+
+
+def _common_prefix(left: Sequence[int], right: Sequence[int]) -> int:
+    pairs = zip(left, right, strict=False)
+    return next((index for index, (one, other) in enumerate(pairs) if one != other), min(len(left), len(right)))
