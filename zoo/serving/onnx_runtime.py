@@ -4,13 +4,13 @@ Like the other runtimes it answers one chat after the other and computes of each
 not begin with. `padded_logits` runs several rows at once, padded on the left, as optimum and transformers.js do.
 """
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import DataError, ExportError
+from zoo.serving import stepwise
 from zoo.serving.llama_runtime import default_threads
 from zoo.serving.runtime import Chat, Generation
 from zoo.serving.shipped_tokenizer import read_tokenizer
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["OnnxRuntime", "open_onnx"]
 
-_CHUNK = 256
-"""Tokens of one call: the graph returns logits of all of them, and 256 rows of 152 000 float32 are 156 MB."""
 _TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16"}
 
 
@@ -58,7 +56,7 @@ class OnnxRuntime:
         self._past_names = [name for name in self.inputs if name.startswith("past_key_values.")]
         self._check_cache()
         self.vocabulary_size = int(self.outputs["logits"].shape[-1])
-        self._cached: list[int] = []
+        self.cached: list[int] = []
         self._past = self._empty(1)
         self.prefilled_tokens = 0
         """How many tokens of the last prompt were computed and not taken from the cache."""
@@ -86,18 +84,8 @@ class OnnxRuntime:
 
     def logits(self, token_ids: Sequence[int], start: int = 0) -> "np.ndarray[Any, Any]":
         """See `Runtime.logits`."""
-        import numpy as np
-
         self._check_not_empty(token_ids)
-        self._keep(0)
-        rows = np.empty((len(token_ids) - start, self.vocabulary_size), np.float32)
-        for first in range(0, len(token_ids), _CHUNK):
-            part = list(token_ids[first : first + _CHUNK])
-            found = self._feed(part)
-            kept = max(start - first, 0)
-            if kept < len(part):
-                rows[first + kept - start : first + len(part) - start] = found[kept:]
-        return rows
+        return stepwise.logits(self, token_ids, start)
 
     def padded_logits(self, rows: Sequence[Sequence[int]]) -> "list[np.ndarray[Any, Any]]":
         """Logits [T, V] of each row, computed as one batch that is padded on the left."""
@@ -114,7 +102,7 @@ class OnnxRuntime:
 
     def close(self) -> None:
         """Drop the session and the cache."""
-        self._session, self._past, self._cached = None, [], []
+        self._session, self._past, self.cached = None, [], []
 
     def __enter__(self) -> "OnnxRuntime":
         return self
@@ -125,46 +113,24 @@ class OnnxRuntime:
         self.close()
 
     def _answer(self, prompt: list[int], max_new_tokens: int) -> Generation:
-        started = time.perf_counter()
         self._check_not_empty(prompt)
-        row = self._prefill(prompt)
-        answer: list[int] = []
-        first = last = 0.0
-        while len(answer) < max_new_tokens:
-            token = int(row.argmax())
-            last = time.perf_counter() - started
-            first = first or last
-            if self.is_stop(token):
-                break
-            answer.append(token)
-            if len(answer) < max_new_tokens:
-                row = self._feed([token])[-1]
-        return Generation(self.decode(answer), len(answer), len(prompt), first, last)
+        return stepwise.answer(self, prompt, max_new_tokens, self.stop_ids, self.decode)
 
-    def _prefill(self, prompt: list[int]) -> "np.ndarray[Any, Any]":
-        """Compute what the cache does not hold, at least the last token; logits [V] of that one."""
-        self._keep(min(_common_prefix(self._cached, prompt), len(prompt) - 1))
-        rest = prompt[len(self._cached) :]
-        self.prefilled_tokens = len(rest)
-        for first in range(0, len(rest), _CHUNK):
-            found = self._feed(rest[first : first + _CHUNK])
-        return found[-1]
-
-    def _keep(self, count: int) -> None:
+    def keep(self, count: int) -> None:
         """Forget all but the first `count` cached tokens."""
-        if count < len(self._cached):
+        if count < len(self.cached):
             self._past = [array[:, :, :count] for array in self._past]
-            del self._cached[count:]
+            del self.cached[count:]
 
-    def _feed(self, token_ids: list[int]) -> "np.ndarray[Any, Any]":
+    def feed(self, token_ids: list[int]) -> "np.ndarray[Any, Any]":
         """Append tokens to the cache; their logits [T, V]."""
         import numpy as np
 
-        past = len(self._cached)
+        past = len(self.cached)
         total = past + len(token_ids)
         ids, mask = np.array([token_ids], np.int64), np.ones((1, total), np.int64)
         logits, *self._past = self._run(ids, mask, np.arange(past, total)[None], self._past)
-        self._cached += token_ids
+        self.cached += token_ids
         return logits[0]  # type: ignore[no-any-return]  # onnxruntime is untyped
 
     def _run(self, ids: Any, mask: Any, positions: Any, past: Sequence[Any]) -> list[Any]:
@@ -195,8 +161,3 @@ class OnnxRuntime:
 def _tokenizer_folder(graph: Path) -> Path:
     """The graph's own folder (GenAI's layout), else the one above (`onnx/model.onnx`)."""
     return graph.parent if (graph.parent / "tokenizer.json").is_file() else graph.parent.parent
-
-
-def _common_prefix(left: Sequence[int], right: Sequence[int]) -> int:
-    pairs = zip(left, right, strict=False)
-    return next((index for index, (one, other) in enumerate(pairs) if one != other), min(len(left), len(right)))

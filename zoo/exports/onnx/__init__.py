@@ -23,8 +23,8 @@ __all__ = ["convert", "run"]
 
 _DTYPES = {"fp32": "float32", "fp16": "float16"}
 _NO_IMAGES = (
-    "Images are not part of these files: the exported vision tower is exact only for images whose sides are multiples of "
-    "the attention window, and off by 17 % for others. They answer text; use the GGUF's mmproj for images."
+    "Images are not part of these files: they answer text. An exported vision tower is exact only for images whose "
+    "sides are multiples of the attention window, and off by 17 % for others (measured: 140 x 196 pixels)."
 )
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from zoo.errors import ExportError
+from zoo.exports.onnx import layout
 from zoo.formats import onnx_files
 
 __all__ = ["build"]
@@ -26,7 +27,7 @@ _LOG_LINES_SHOWN = 12
 _OPTIONS = {
     "genai-int8": ("int8", ()),
     # Layers mixed of 4 and 8 bits, head and embedding in 8: a third of the error of plain 4 bits.
-    "genai-int4": ("int4", ("int4_algo_config=k_quant_mixed",)),
+    "genai-int4": ("int4", ("algo_config=k_quant_mixed",)),
 }
 
 
@@ -42,6 +43,7 @@ def build(checkpoint: Path, folder: Path, variant: Literal["genai-int8", "genai-
         out = Path(part) / "out"
         _run(checkpoint, out, Path(part) / "cache", variant)
         _mend_graph(out / "model.onnx", checkpoint)
+        layout.write_tokenizer(checkpoint, out)
         _mend_settings(out / onnx_files.GENAI_CONFIG, threads)
         out.rename(folder)
 

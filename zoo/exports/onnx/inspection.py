@@ -16,7 +16,7 @@ _RUNTIME_ONLY = "SimplifiedLayerNormalization"
 def inspect(graph: Path) -> dict[str, Any]:
     """Check a graph with `onnx.checker`, infer its shapes, and count what is in it.
 
-    Returns plain data for a record: bytes, opsets, nodes by operator, tensors by type.
+    Returns plain data for a record: bytes, opsets, nodes by operator, products by the bits of their weights, tensors by type.
     Raises ExportError when the checker refuses it, or when shape inference contradicts what it says.
     """
     import onnx
@@ -38,8 +38,15 @@ def inspect(graph: Path) -> dict[str, Any]:
         "nodes": len(model.graph.node),
         "operators": dict(operators.most_common()),
         "shaped_values": sum(tensor.HasField("shape") for tensor in inner.values()),
+        "weight_bits": _weight_bits(model),
         "tensor_types": dict(sorted(types.items())),
     }
+
+
+def _weight_bits(model: Any) -> dict[str, int]:
+    """Bits -> matrix products and look-ups with quantized weights of so many bits."""
+    attributes = (attribute for node in model.graph.node for attribute in node.attribute if attribute.name == "bits")
+    return {str(bits): count for bits, count in sorted(Counter(attribute.i for attribute in attributes).items())}
 
 
 def _check(graph: Path, model: Any) -> None:

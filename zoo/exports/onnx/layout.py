@@ -20,7 +20,7 @@ from zoo.formats import onnx_files
 if TYPE_CHECKING:
     import onnx_ir
 
-__all__ = ["INLINE_BYTES", "repair", "save", "write_descriptions"]
+__all__ = ["INLINE_BYTES", "repair", "save", "write_descriptions", "write_tokenizer"]
 
 INLINE_BYTES = 1_800_000_000
 """Weights beyond this lie in a file of their own: a protobuf ends at 2 GB."""
@@ -29,9 +29,9 @@ _PAST = re.compile(r"(?:input\.)?past_key_values\.layers\.(\d+)\.(key|value)s$")
 _PRESENT = re.compile(r"output\.past_key_values\.layers\.(\d+)\.(key|value)s$")
 _TOTAL = "past_sequence_length + sequence_length"
 
-_DESCRIPTIONS = (
-    "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-    "vocab.json", "merges.txt", "chat_template.jinja",
+_TOKENIZER = (
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
+    "merges.txt", "chat_template.jinja", "generation_config.json",
 )  # fmt: skip
 _TEXT_ONLY = {"qwen2_5_vl": {"model_type": "qwen2", "architectures": ["Qwen2ForCausalLM"]}}
 """What the language model of a vision-language model is by itself. With text, the three rotary axes of Qwen2.5-VL are
@@ -97,19 +97,28 @@ def write_descriptions(checkpoint: Path, export: Path) -> None:
 
     Raises ModelError when the checkpoint lacks its tokenizer.
     """
-    if not (checkpoint / "tokenizer.json").is_file():
-        raise ModelError(f"{checkpoint}: no tokenizer.json; save the tokenizer beside the weights")
-    for name in _DESCRIPTIONS:
-        if (checkpoint / name).is_file():
-            shutil.copyfile(checkpoint / name, export / name)
+    write_tokenizer(checkpoint, export)
     config = json.loads((checkpoint / "config.json").read_text("utf-8"))
     _write_json(export / "config.json", _text_only(config) | {"transformers.js_config": _browser_settings(export)})
     checkpoints.dual_version(export)
-    settings = export / "tokenizer_config.json"
-    template = export / "chat_template.jinja"
-    if settings.is_file() and template.is_file():
-        data = json.loads(settings.read_text("utf-8"))
-        _write_json(settings, data | {"chat_template": template.read_text("utf-8")})
+
+
+def write_tokenizer(checkpoint: Path, folder: Path) -> None:
+    """Copy a checkpoint's tokenizer and generation settings, the template also into `tokenizer_config.json`.
+
+    Raises ModelError when the checkpoint lacks its tokenizer.
+    """
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        if not (checkpoint / name).is_file():
+            raise ModelError(f"{checkpoint}: no {name}; save the tokenizer beside the weights")
+    for name in _TOKENIZER:
+        if (checkpoint / name).is_file():
+            shutil.copyfile(checkpoint / name, folder / name)
+    template = folder / "chat_template.jinja"
+    if template.is_file():
+        settings = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
+        _write_json(folder / "tokenizer_config.json", settings | {"chat_template": template.read_text("utf-8")})
+    checkpoints.dual_version(folder)
 
 
 def _hub_name(name: str) -> str:

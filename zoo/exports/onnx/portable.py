@@ -1,4 +1,4 @@
-"""A checkpoint as one graph of standard ONNX operators: prefill and decode in one, with keys and values going in and out.
+"""A checkpoint as one graph of standard ONNX operators: prefill and decode in one, keys and values going in and out.
 
 Two exporters, chosen by name and never silently exchanged: `transformers` (`transformers.exporters.OnnxExporter`, in
 transformers' own tree, experimental there and therefore pinned exactly) and `torch` (`torch.onnx.export(dynamo=True)`
@@ -37,8 +37,8 @@ def trace(checkpoint: Path, dtype: Literal["float32", "float16"], exporter: Expo
 
     Memory: the weights in `dtype` twice, and about 1 GB for the tracer.
 
-    Raises ModelError for a checkpoint that cannot be loaded or holds NaN, ExportError for weights beyond `dtype` and for
-    a model that the exporter does not trace.
+    Raises ModelError for a checkpoint that cannot be loaded or holds NaN, ExportError for weights beyond `dtype` and
+    for a model that the exporter does not trace.
     """
     reference = open_torch(checkpoint, dtype=dtype)
     _check_finite(checkpoint, reference.model, dtype)
@@ -98,7 +98,8 @@ def _with_transformers(model: Any) -> "onnx_ir.Model":
         "position_ids": sample["position_ids"]
     }
     exported = OnnxExporter().export(decoder, given, OnnxConfig(dynamic=True, ort_fusions=None))
-    return exported.program
+    traced: onnx_ir.Model = exported.program
+    return traced
 
 
 def _with_torch(model: Any) -> "onnx_ir.Model":
@@ -120,7 +121,8 @@ def _with_torch(model: Any) -> "onnx_ir.Model":
         optimize=True,
         verbose=False,
     )
-    return program.model
+    traced: onnx_ir.Model = program.model
+    return traced
 
 
 def _flat_cache(model: Any) -> Any:
