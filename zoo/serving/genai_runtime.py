@@ -52,6 +52,8 @@ class GenaiRuntime:
         import onnxruntime_genai as genai
 
         self.file, self.threads, self.context = folder, threads, context
+        self.number_type = "float32"
+        """Of the cache and the activations; the graphs that are exported for the CPU have no other."""
         self.vocabulary_size = int(settings["model"]["vocab_size"])
         self.tokenizer = read_tokenizer(folder)
         self.stop_ids = _ids(settings["model"].get("eos_token_id"))

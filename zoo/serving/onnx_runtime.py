@@ -55,6 +55,8 @@ class OnnxRuntime:
         self.outputs: dict[str, Any] = {one.name: one for one in session.get_outputs()}
         self._past_names = [name for name in self.inputs if name.startswith("past_key_values.")]
         self._check_cache()
+        self.number_type = _TYPES[self.inputs[self._past_names[0]].type]
+        """Of the cache and the activations: `float32` or `float16`."""
         self.vocabulary_size = int(self.outputs["logits"].shape[-1])
         self.cached: list[int] = []
         self._past = self._empty(1)

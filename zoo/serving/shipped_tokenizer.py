@@ -42,6 +42,10 @@ class ShippedTokenizer:
         """The template in `tokenizer_config.json`, where browsers read it; empty when there is none."""
         return str(self._settings.get("chat_template") or "")
 
+    def vocabulary(self) -> dict[str, int]:
+        """Every token with its id, added ones included."""
+        return dict(self._tokenizer.get_vocab(with_added_tokens=True))
+
     def encode(self, chat_or_text: Chat | str) -> list[int]:
         """A chat is rendered and tokenized without further BOS; a text as the tokenizer does by itself."""
         if isinstance(chat_or_text, str):

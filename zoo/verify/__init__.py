@@ -3,11 +3,10 @@
 Each file is compared with the checkpoint in torch and float32, in the file's own runtime: its structure, its next-token
 distributions on held-out steps of the recipe's world, and the functions that it calls. The report is `verify.json`.
 
-Covered: GGUF in llama.cpp, text. Not covered: images (llama.cpp reads them through a second file), success on whole
-tasks, general text.
+Covered: GGUF in llama.cpp, ONNX in ONNX Runtime and GenAI, text. Not covered: images (llama.cpp reads them through a
+second file), success on whole tasks, general text.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,29 +14,32 @@ from random import Random
 
 from zoo.data.expert import expert_rows
 from zoo.errors import ExportError, GateError
+from zoo.formats import onnx_files
 from zoo.records import Metric, Progress, StageContext, StageResult, no_progress
 from zoo.schema import AgentSpec, DataSpec, Gate, VerifySpec
-from zoo.serving import LlamaRuntime, TorchRuntime, open_gguf, open_torch
+from zoo.serving import TorchRuntime, open_torch
 from zoo.verify.comparison import Step, compare_actions, compare_logits
+from zoo.verify.opening import GATES, Opened, exported, file_checks, label, open_file, size, structural_checks
 from zoo.verify.report import REPORT_NAME, FileReport, failures, metrics, row, write
-from zoo.verify.structure import Check, checks
+from zoo.verify.structure import Check
 
 __all__ = ["REPORT_NAME", "held_out_steps", "inspect", "run"]
 
 
 def run(spec: VerifySpec, ctx: StageContext) -> StageResult:
-    """Compare every `model-*.gguf` of the export with the checkpoint and hold it to the gate of its type.
+    """Compare every file of the export (`zoo.verify.opening`) with the checkpoint and hold it to the gate of its type.
 
     The report goes to `ctx.out`, and to `ctx.scratch` before anything is raised.
 
     Raises GateError with every failure of every file: file, measure, value, threshold, what to try.
     """
-    files = sorted(ctx.inputs["export"].glob("model-*.gguf"))
-    _check_gates(files, spec.gates)
+    files = exported(ctx.inputs["export"])
+    gates = GATES | spec.gates
+    _check_gates(list(files.values()), spec.gates)
     steps = held_out_steps(spec.agent, spec.prompts, ctx.seed)
     with open_torch(ctx.inputs["against"], ctx.device) as reference:
-        reports = inspect(reference, files, steps, spec.actions, spec.agent.answer_tokens, ctx.progress)
-    wrong = {report.file: failures(report, spec.gates[report.type]) for report in reports}
+        reports = inspect(reference, list(files), steps, spec.actions, spec.agent.answer_tokens, ctx.progress)
+    wrong = {report.file: failures(report, gates[report.type]) for report in reports}
     data = {
         "passed": not any(wrong.values()),
         "reference": {"runtime": "torch", "dtype": "float32"},
@@ -79,18 +81,18 @@ def inspect(
     longest = max(len(reference.encode([*step.prompt, *step.completion])) for step in steps)
     with ExitStack() as stack:
         opened = {file: _open(stack, file, longest + answer_tokens) for file in files}
-        checked = {file: _checked(reference, one, steps) for file, one in opened.items()}
+        checked = {file: _checked(reference, file, one, steps) for file, one in opened.items()}
         sound = {
-            file.name: one
+            label(file): one
             for file, one in opened.items()
-            if isinstance(one, LlamaRuntime) and one.vocabulary_size == _vocabulary_size(reference)
+            if not isinstance(one, str) and one.vocabulary_size == _vocabulary_size(reference)
         }
         agreements = compare_logits(reference, sound, steps, progress)
         prompts = [step.prompt for step in steps[:actions]]
         called = compare_actions(reference, sound, prompts, answer_tokens, progress)
     return [
         FileReport(
-            file.name, _type(file), file.stat().st_size, checked[file], agreements.get(file.name), called.get(file.name)
+            label(file), _type(file), size(file), checked[file], agreements.get(label(file)), called.get(label(file))
         )
         for file in files
     ]
@@ -100,31 +102,37 @@ def _vocabulary_size(reference: TorchRuntime) -> int:
     return int(reference.model.config.get_text_config().vocab_size)
 
 
-def _open(stack: ExitStack, file: Path, context: int) -> LlamaRuntime | str:
-    """The file in llama.cpp, or why it does not load: one broken file does not hide the others."""
+def _open(stack: ExitStack, file: Path, context: int) -> Opened | str:
+    """The file in its own runtime, or why it does not load: one broken file does not hide the others."""
     try:
-        return stack.enter_context(open_gguf(file, context=context))
+        opened = open_file(file, context)
+        stack.callback(opened.close)
+        return opened
     except ExportError as error:
         return str(error)
 
 
-def _checked(reference: TorchRuntime, opened: LlamaRuntime | str, steps: Sequence[Step]) -> tuple[Check, ...]:
+def _checked(reference: TorchRuntime, file: Path, opened: Opened | str, steps: Sequence[Step]) -> tuple[Check, ...]:
     if isinstance(opened, str):
-        return (Check("loads", False, opened),)
-    return (Check("loads", True), *checks(reference, opened, [step.prompt for step in steps]))
+        return (Check("loads", False, opened), *file_checks(file))
+    return (Check("loads", True), *structural_checks(reference, opened, [step.prompt for step in steps]))
 
 
 def _type(file: Path) -> str:
-    """`model-Q8_0.gguf` -> `q8_0`."""
-    return file.stem.removeprefix("model-").lower()
+    """`model-Q8_0.gguf` -> `q8_0`, `onnx/model.onnx` -> `fp32`."""
+    return next(
+        (variant for variant, name in onnx_files.FILES.items() if name == label(file)),
+        file.stem.removeprefix("model-").lower(),
+    )
 
 
-def _check_gates(files: Sequence[Path], gates: Mapping[str, Gate]) -> None:
+def _check_gates(types: Sequence[str], gates: Mapping[str, Gate]) -> None:
     """Every file has a gate and every gate a file: what was not measured must not look as if it had passed."""
-    types = Counter(_type(file) for file in files)
-    if without := sorted(types.keys() - gates.keys()):
+    if not types:
+        raise GateError("the export holds no model-*.gguf and no ONNX graph, so there is nothing to verify")
+    if without := sorted(set(types) - gates.keys() - GATES.keys()):
         raise GateError(f"no gate for {', '.join(without)}; write gates.{without[0]} in the verify stage")
-    if unused := sorted(gates.keys() - types.keys()):
+    if unused := sorted(gates.keys() - set(types)):
         raise GateError(f"a gate for {', '.join(unused)}, but the export has no such file; export it or drop the gate")
 
 

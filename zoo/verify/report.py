@@ -16,7 +16,7 @@ __all__ = ["REPORT_NAME", "FileReport", "failures", "metrics", "row", "write"]
 
 REPORT_NAME = "verify.json"
 
-_REDUCED = ("q8_0",)
+_REDUCED = ("q8_0", "int8", "int4", "genai-int8", "genai-int4")
 
 
 @dataclass(frozen=True)

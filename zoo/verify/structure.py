@@ -13,12 +13,12 @@ from zoo.errors import ModelError
 from zoo.formats import architectures, weights
 from zoo.formats.architectures import LanguageTensor
 from zoo.formats.gguf_header import Tensor
-from zoo.serving import Chat, LlamaRuntime, TorchRuntime
+from zoo.serving import Chat, LlamaRuntime, Runtime, TorchRuntime
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["CHATS", "CORPUS", "Check", "checks"]
+__all__ = ["CHATS", "CORPUS", "Check", "checks", "text_checks"]
 
 CORPUS = (
     "Hello, world!",
@@ -81,6 +81,13 @@ def checks(reference: TorchRuntime, candidate: LlamaRuntime, chats: Sequence[Cha
     yield _weights(list(architectures.language_tensors(stored, architecture, text, tied)), candidate)
 
 
+def text_checks(reference: TorchRuntime, candidate: Runtime, chats: Sequence[Chat]) -> Iterator[Check]:
+    """The checks that any runtime can be asked: texts to tokens, the template, chats to prompts."""
+    yield _tokens(reference, candidate)
+    yield _template(reference, candidate)
+    yield _chats(reference, candidate, chats)
+
+
 def _vocabulary(reference: TorchRuntime, candidate: LlamaRuntime) -> Check:
     rows = int(reference.model.config.get_text_config().vocab_size)
     tokens = candidate.header.metadata.get("tokenizer.ggml.tokens", [])
@@ -107,14 +114,14 @@ def _special_ids(reference: TorchRuntime, candidate: LlamaRuntime) -> Check:
     return Check("special token ids", not wrong, "; ".join(wrong) or f"{len(_SPECIAL)} ids")
 
 
-def _tokens(reference: TorchRuntime, candidate: LlamaRuntime) -> Check:
+def _tokens(reference: TorchRuntime, candidate: Runtime) -> Check:
     """The same ids for every text: the splitting rule, the merges, special tokens inside and at both ends, BOS."""
     special = [str(token) for token in reference.tokenizer.added_tokens_decoder.values()]
     texts = [*CORPUS, *(form for token in special for form in (token, f"a{token}b", f"{token} x {token}"))]
     return _same("token ids", texts, reference.encode, candidate.encode)
 
 
-def _template(reference: TorchRuntime, candidate: LlamaRuntime) -> Check:
+def _template(reference: TorchRuntime, candidate: Runtime) -> Check:
     ours, theirs = reference.chat_template, candidate.chat_template
     if ours == theirs:
         return Check("chat template", True, f"{len(ours)} characters")
@@ -126,7 +133,7 @@ def _template(reference: TorchRuntime, candidate: LlamaRuntime) -> Check:
     )
 
 
-def _chats(reference: TorchRuntime, candidate: LlamaRuntime, chats: Sequence[Chat]) -> Check:
+def _chats(reference: TorchRuntime, candidate: Runtime, chats: Sequence[Chat]) -> Check:
     """The whole prompt path: rendered by the own template, tokenized by the own tokenizer."""
     try:
         return _same("chat prompts", chats, reference.encode, candidate.encode)

@@ -16,7 +16,8 @@ _RUNTIME_ONLY = "SimplifiedLayerNormalization"
 def inspect(graph: Path) -> dict[str, Any]:
     """Check a graph with `onnx.checker`, infer its shapes, and count what is in it.
 
-    Returns plain data for a record: bytes, opsets, nodes by operator, products by the bits of their weights, tensors by type.
+    Returns plain data for a record: bytes, opsets, nodes by operator, products by the bits of their weights, tensors by
+    type.
     Raises ExportError when the checker refuses it, or when shape inference contradicts what it says.
     """
     import onnx
