@@ -1,4 +1,4 @@
-"""The house's walls: imports point downward, modules of one floor do not see each other, every module says what it is."""
+"""The house's walls: imports point downward, one floor's modules do not see each other, each says what it is."""
 
 import ast
 from pathlib import Path
@@ -9,15 +9,15 @@ import zoo
 
 PACKAGE = Path(zoo.__file__).parent
 FLOORS = {
-    0: ["errors", "fingerprint", "records", "refs", "registry", "machine", "shipped"],
-    1: ["schema", "actions", "metrics", "source", "options", "estimate", "check", "json_schema", "formats"],
-    2: ["recipe", "plan", "cache", "hub", "cards", "rewards", "environments", "checkpoint", "image_processor", "prompt"],
-    3: ["data", "serving", "agent", "trainers.loading", "trainers.session", "trainers.preflight"],
-    4: ["trainers", "merge", "evaluate", "exports", "verify", "publish", "tiny"],
-    5: ["worker", "runner", "preflight"],
-    6: ["cli", "local_hub"],
+    0: "errors fingerprint records refs registry machine shipped",
+    1: "schema actions metrics source options estimate check json_schema formats",
+    2: "recipe plan cache hub cards rewards environments checkpoint image_processor prompt",
+    3: "data serving agent trainers.loading trainers.session trainers.preflight",
+    4: "trainers merge evaluate exports verify publish tiny",
+    5: "worker runner preflight",
+    6: "cli local_hub",
 }
-# Within a floor, who may see whom: a check reads a typed recipe's options, a recipe is checked when it is read, and so on.
+# Within a floor, who may see whom: a check reads a typed recipe's options, and so on.
 NEIGHBOURS = {
     "errors": set(), "registry": set(),
     "schema": {"refs"}, "check": {"schema", "options", "source"}, "estimate": {"schema"}, "json_schema": {"schema"},
@@ -36,7 +36,7 @@ def name_of(file: Path) -> str:
 
 def room_and_floor(name: str) -> tuple[str, int]:
     """The longest room of the table that a module lies in, and its floor."""
-    rooms = {room: floor for floor, names in FLOORS.items() for room in names}
+    rooms = {room: floor for floor, names in FLOORS.items() for room in names.split()}
     words = name.split(".")
     for length in range(len(words), 0, -1):
         room = ".".join(words[:length])

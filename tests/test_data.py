@@ -112,7 +112,7 @@ def test_no_detour_asks_to_undo_what_only_its_author_could_know(stage):
     settings = [row for row in switched if row["template"] in ("settings.switch_on", "settings.switch_off")]
     assert len(settings) >= 10
     for row in settings:
-        label = read_answer(row["completion"][0]["content"]).reasoning.removeprefix("Switch ").rstrip(".")
+        label = read_answer(row["completion"][0]["content"]).reasoning.removeprefix("Switch ").partition(" [")[0]
         assert label in row["prompt"][1]["content"].splitlines()[0]
 
 

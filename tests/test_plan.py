@@ -9,7 +9,8 @@ from zoo.refs import HubRef, PathRef
 from zoo.schema import Accepts
 
 CHAIN = GOOD + (
-    "  merged:\n    kind: merge\n    mergekit:\n      merge_method: linear\n      dtype: float32\n      base_model: owner/base@v1\n"
+    "  merged:\n    kind: merge\n    mergekit:\n      merge_method: linear\n      dtype: float32\n"
+    "      base_model: owner/base@v1\n"
     "      models: [{model: 'stage:sft', parameters: {weight: 1.0}}]\n"
     "  score: {kind: evaluate, model: 'stage:merged'}\n"
 )

@@ -121,7 +121,7 @@ def test_a_circle_of_extends_and_a_missing_parent_are_refused(tmp_path: Path) ->
     written(tmp_path, "extends: a.yaml\n", "b.yaml")
     with pytest.raises(RecipeError, match="in turn"):
         load(tmp_path / "a.yaml")
-    with pytest.raises(RecipeError, match="did you mean 'a.yaml'"):
+    with pytest.raises(RecipeError, match=r"did you mean 'a\.yaml'"):
         load(written(tmp_path, "extends: aa.yaml\n", "c.yaml"))
 
 

@@ -84,7 +84,7 @@ Answerer = Callable[[Sequence[Situation]], Sequence[str]]
 
 def open_environment(spec: AgentSpec) -> Environment:
     """A new environment of the world that the agent acts in."""
-    environment: Environment = load(ENVIRONMENTS[spec.world])()
+    environment: Environment = load(ENVIRONMENTS[spec.world])(spec.observation)
     return environment
 
 

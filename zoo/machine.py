@@ -38,12 +38,13 @@ def versions(distributions: Iterable[str] = DISTRIBUTIONS) -> dict[str, str]:
 
 
 def hardware(gpus: Path = _NVIDIA) -> dict[str, Any]:
-    """Processor, cores that this process may use, memory in bytes, and the names of NVIDIA GPUs."""
+    """Processor, cores that this process may use, memory in bytes, and the names of NVIDIA GPUs where there are any."""
+    names = _gpu_names(gpus)
     return {
         "cpu": _cpu_name(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "gpus": _gpu_names(gpus),
+        **({"gpus": ", ".join(names)} if names else {}),
     }
 
 

@@ -6,6 +6,7 @@ It reads `config.json` and `tokenizer_config.json`, never weights, and imports n
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -72,11 +73,11 @@ def problems(loaded: LoadedRecipe, stages: Sequence[PlannedStage], look_up: Look
     return found
 
 
-def check_extras(stages: Iterable[PlannedStage]) -> None:
+def check_extras(stages: Iterable[PlannedStage], find: Callable[[str], object | None] = find_spec) -> None:
     """Raise EnvironmentFailure when a stage that is still to run needs something that is not installed."""
     for stage in stages:
         entry = registry.STAGES[stage.kind]
-        if missing := registry.missing_modules(entry):
+        if missing := registry.missing_modules(entry, find):
             raise EnvironmentFailure(
                 f"stage {stage.name} ({stage.kind}) needs {', '.join(missing)}, which is not installed; "
                 f"run: pip install 'edgezoo[{entry.extra}]'"

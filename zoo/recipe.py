@@ -7,7 +7,7 @@ peft and mergekit. What a Hub must be asked for is checked by the plan.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -17,6 +17,8 @@ from zoo.schema import Recipe, StageSpec
 from zoo.source import Place, Source
 
 __all__ = ["LoadedRecipe", "load"]
+
+M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -183,15 +185,13 @@ def _typed_stage(name: str, settings: Any, raw: Source, problems: list[Problem])
         what = f"stage {name} has no kind" if kind is None else f"{kind!r} is no kind of stage"
         problems.append(Problem(raw.where((*place, "kind")), what, did_you_mean(str(kind), list(registry.STAGES))))
         return None
-    spec_class = registry.load(registry.STAGES[kind].spec)
+    spec_class: type[StageSpec] = registry.load(registry.STAGES[kind].spec)
     if "agent" in spec_class.model_fields and isinstance(raw.data.get("agent"), dict):
         settings = {**settings, "agent": {**raw.data["agent"], **(settings.get("agent") or {})}}
     return _validated(spec_class, settings, raw, place, problems)
 
 
-def _validated(
-    model: type[BaseModel], data: Mapping[str, Any], raw: Source, place: Place, problems: list[Problem]
-) -> Any:
+def _validated(model: type[M], data: Mapping[str, Any], raw: Source, place: Place, problems: list[Problem]) -> M | None:
     try:
         return model.model_validate(data)
     except ValidationError as error:

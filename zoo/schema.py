@@ -71,6 +71,9 @@ class AgentSpec(_Model):
     style: Literal["openphone", "terse"] = "openphone"
     """`openphone`: OpenPhone's system text and its three-tag answer. `terse`: the same three tags with a system text of
     one line and short contents, since a weak model is hurt by long reasoning."""
+    observation: Literal["xml", "terse"] = "xml"
+    """`xml`: AndroidLab's compressed XML. `terse`: a line an element, its number behind its label, where a weak model
+    finds it: what follows a word is easier to copy than what stands before it."""
     memory_steps: int = Field(10, ge=0)
     """How many of its own past state assessments the agent is shown."""
     rounds: int = Field(25, ge=1)
@@ -136,8 +139,8 @@ class _TrainingSpec(StageSpec):
     save_dtype: Literal["float32", "bfloat16"] = "bfloat16"
     """The type they are saved in. float32 before a merge: bfloat16 swallows the small differences of a fine-tune."""
     attention: Literal["sdpa", "eager"] = "sdpa"
-    """How attention is computed while training. `eager` is a third faster for rows of a few hundred tokens on a CPU, and
-    keeps a matrix of rows x heads x tokens x tokens."""
+    """How attention is computed while training. `eager` is a third faster for rows of a few hundred tokens on a CPU,
+    and keeps a matrix of rows x heads x tokens x tokens."""
     checkpoint_steps: int = Field(50, ge=1)
     """Optimizer steps between checkpoints; a killed stage goes on from the last."""
     trl: dict[str, Any] = Field(default_factory=dict)

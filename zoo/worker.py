@@ -30,8 +30,8 @@ ENVIRONMENT = {
     "TRL_EXPERIMENTAL_SILENCE": "1",
     "TOKENIZERS_PARALLELISM": "false",
     "PYTHONHASHSEED": "0",
-    # How long OpenMP's threads spin for each other. Its default costs tenfold on shared cores; not to spin at all costs a
-    # tenth on idle ones (fine-tuning of SmolLM2-135M on two cores: 609 tokens/s, against 537 and 542).
+    # How long OpenMP's threads spin for each other. Its default costs tenfold on shared cores; not to spin at all costs
+    # a tenth on idle ones (fine-tuning of SmolLM2-135M on two cores: 609 tokens/s, against 537 and 542).
     "GOMP_SPINCOUNT": "1000",
 }
 """What a worker's environment says unless the user's own says otherwise."""

@@ -1,5 +1,6 @@
 import json
 import random
+import re
 from itertools import pairwise
 
 import pytest
@@ -372,12 +373,28 @@ def test_the_expert_says_why_in_both_styles():
     step = began(task_of("settings.switch_on")).expert()
     terse, long = read_answer(step.answer("terse")), read_answer(step.answer("openphone"))
     assert terse.action == long.action == parse(terse.called)
-    assert (terse.reasoning, terse.assessment) == ("Open Settings.", "On Home; need Settings.")
+    number = terse.action.arguments[0]
+    assert (terse.reasoning, terse.assessment) == (f"Open Settings [{number}].", "On Home; need Settings.")
     assert [line.partition(":")[0] for line in long.assessment.splitlines()] == [
         "Current State",
         "Required Change",
         "Action Need",
     ]
+
+
+def test_both_observations_number_the_same_elements_and_show_the_same_words():
+    for task in draw_tasks("train", 40, seed=3):
+        plain, terse = PhoneEnvironment("xml"), PhoneEnvironment("terse")
+        seen = [(plain.reset(task), terse.reset(task))]
+        while not plain.done:
+            action = plain.expert().action
+            seen.append((plain.step(action), terse.step(action)))
+        for xml, short in seen:
+            assert re.findall(r"\[(\d+)\]", xml) == re.findall(r"\[(\d+)\]", short)
+            for label in re.findall(r";;(.+)", xml):
+                assert label in short
+            assert len(short) < len(xml)
+    assert terse.copy().observation() == terse.observation()
 
 
 def test_what_was_read_in_one_app_is_remembered_in_the_next():

@@ -57,7 +57,8 @@ def act(
 ) -> None:
     """Let a model operate the embedded phone, step by step.
 
-    TASK is an instruction, or some words of one; without it the first task of the seed is taken.
+    TASK is an instruction, or some words of one; without it the first task of the seed is taken. A task that the model
+    does not solve is a result, not an error.
     """  # fmt: skip
     from zoo.agent import play
     from zoo.recipe import load
@@ -73,7 +74,6 @@ def act(
     _show_end(episode, as_json)
     if as_json:
         click.echo(json.dumps(_as_data(episode)))
-    raise click.exceptions.Exit(0 if episode.success else 4)
 
 
 def _task(spec: "AgentSpec", words: str | None, split: "Split", seed: int) -> "Task":

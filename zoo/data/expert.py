@@ -33,7 +33,7 @@ def expert_rows(spec: DataSpec, seed: int, progress: Progress) -> tuple[list[Row
     kinds: Counter[str] = Counter()
     for number, task in enumerate(tasks, start=1):
         rng = Random(f"{seed} {task.id}")
-        environment: Environment = world()
+        environment: Environment = world(spec.agent.observation)
         steps, kind = _episode(spec.agent, environment, task, rng, rng.random() < spec.detours)
         rows += steps
         kinds[kind] += 1

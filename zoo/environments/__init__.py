@@ -10,10 +10,11 @@ from typing import Any, Literal, Protocol
 
 from zoo.actions import Action, write_answer
 
-__all__ = ["Environment", "ExpertStep", "Kind", "Split", "Style", "Task"]
+__all__ = ["Environment", "ExpertStep", "Kind", "Observation", "Split", "Style", "Task"]
 
 Split = Literal["train", "held-out-parameters", "held-out-templates"]
 Style = Literal["openphone", "terse"]
+Observation = Literal["xml", "terse"]
 Kind = Literal["operation", "query"]
 
 

@@ -3,14 +3,15 @@
 import re
 
 from zoo.actions import Action
-from zoo.environments import ExpertStep, Split, Task
+from zoo.environments import ExpertStep, Observation, Split, Task
 from zoo.environments.phone.expert import next_step, wants
-from zoo.environments.phone.machine import observe, transition, visible
+from zoo.environments.phone.machine import observe, observe_tersely, transition, visible
 from zoo.environments.phone.state import Data, State
 from zoo.environments.phone.tasks import draw_tasks, set_up
 
 __all__ = ["PhoneEnvironment", "answers"]
 
+_OBSERVERS = {"xml": observe, "terse": observe_tersely}
 _WORD = re.compile(r"[\w@%:.-]*\w%?")
 _FILLERS = frozenset(
     {"a", "an", "answer", "are", "at", "for", "has", "is", "it", "its", "last", "message", "my", "of"}
@@ -29,7 +30,8 @@ class PhoneEnvironment:
     ';;Home'
     """
 
-    def __init__(self) -> None:
+    def __init__(self, observation: Observation = "xml") -> None:
+        self._observe = _OBSERVERS[observation]
         self.done = True
         self.steps = 0
 
@@ -61,7 +63,7 @@ class PhoneEnvironment:
 
     def observation(self) -> str:
         """The screen as text."""
-        return observe(self.screen, self.elements)
+        return self._observe(self.screen, self.elements)
 
     def success(self) -> bool:
         """Whether the task was finished, nothing is stored but what should be, and a question was answered."""
@@ -87,7 +89,7 @@ class PhoneEnvironment:
 
     def copy(self) -> "PhoneEnvironment":
         """An independent environment in the same state."""
-        other = PhoneEnvironment()
+        other = PhoneEnvironment()  # its way of observing is copied with the rest
         other.__dict__.update(self.__dict__)
         return other
 

@@ -15,6 +15,7 @@ from zoo.environments.phone.tasks import Goal
 
 __all__ = ["next_step", "wants"]
 
+_TOUCHES = ("tap", "long_press", "swipe")
 _BACK, _HOME = Action("back"), Action("home")
 
 
@@ -127,9 +128,10 @@ def _tapping(element: Element) -> str:
 
 def _explained(move: Move, screen: Screen, known: str, instruction: str) -> ExpertStep:
     knows = f" Know {known}." if known else ""
+    touched = f" [{move.action.arguments[0]}]" if move.action.name in _TOUCHES else ""
     return ExpertStep(
         move.action,
-        f"{move.does}.",
+        f"{move.does}{touched}.",
         f"On {screen.title}; need {move.needs}.{knows}",
         f"My task is: {instruction} I am on the screen {screen.title}. The next thing I need is {move.needs}. "
         f"So I do this: {move.does}.",

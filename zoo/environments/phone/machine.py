@@ -4,7 +4,7 @@ from zoo.actions import Action
 from zoo.environments.phone.apps import APPS, COMMANDS, SCREENS
 from zoo.environments.phone.state import ROWS_VISIBLE, Effect, Element, Screen, State
 
-__all__ = ["SCROLL_ROWS", "observe", "screen_of", "touchable", "transition", "visible"]
+__all__ = ["SCROLL_ROWS", "observe", "observe_tersely", "screen_of", "touchable", "transition", "visible"]
 
 SCROLL_ROWS = {"short": 2, "medium": 4, "long": ROWS_VISIBLE}
 """Rows that a swipe moves; a long one shows the next page and skips nothing."""
@@ -57,6 +57,22 @@ def observe(screen: Screen, elements: tuple[Element, ...]) -> str:
             lines.append(f" [{number}] {role} ;scroll; ;;")
         else:
             lines.append(f" ;;{label}")
+    return "\n".join(lines)
+
+
+_STATUS_WORDS = {"checked": "on", "unchecked": "off", "selected": "chosen", "focused": "typing"}
+
+
+def observe_tersely(screen: Screen, elements: tuple[Element, ...]) -> str:
+    """The same in few tokens: `label [n] status`, one element a line; what has no number cannot be touched."""
+    lines = [screen.title]
+    number = 0
+    for label, role, on_tap, _, status, value in elements:
+        text = label if value is None else f"{label}: {value}" if value else f"{label}:"
+        if on_tap or role:
+            number += 1
+            text = f"{text or 'list'} [{number}]"
+        lines.append(f"{text} {_STATUS_WORDS[status]}" if status else text)
     return "\n".join(lines)
 
 
