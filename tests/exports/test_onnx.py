@@ -184,7 +184,7 @@ def context(checkpoint: Path, tmp_path: Path) -> StageContext:
 def test_the_stage_keeps_only_the_variants_that_were_asked_for(onnx_export: OnnxExport, tmp_path: Path) -> None:
     ctx = context(onnx_export.checkpoint, tmp_path)
     # As a stage that was killed after tracing finds it.
-    traced = graph(ctx.scratch, "fp32")
+    traced = graph(ctx.scratch / "traced", "fp32")
     traced.parent.mkdir(parents=True)
     shutil.copyfile(graph(onnx_export.folder, "fp32"), traced)
     result = run(ONNXSpec(model="stage:grpo", variants=("int4", "int8")), ctx)

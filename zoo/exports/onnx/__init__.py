@@ -37,7 +37,7 @@ def run(spec: ONNXSpec, ctx: StageContext) -> StageResult:
     # fp32 first: the quantized variants are made of it, and so it is traced once.
     for index, variant in enumerate(sorted(spec.variants, key=list(onnx_files.FILES).index)):
         progress = partial(ctx.progress, variant=variant, variants=f"{index + 1}/{len(spec.variants)}")
-        source = ctx.scratch if "fp32" not in spec.variants else ctx.out
+        source = ctx.out if "fp32" in spec.variants else ctx.scratch / "traced"
         rows.append(
             convert(ctx.inputs["model"], ctx.out, variant, progress, spec.exporter, spec.threads, traced_in=source)
         )
