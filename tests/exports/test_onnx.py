@@ -25,8 +25,8 @@ from zoo.serving import OnnxRuntime, open_onnx, open_torch
 
 CHAT = [{"role": "user", "content": "Set an alarm for 7:30. Turn on Bluetooth."}]
 PORTABLE = ("fp32", "fp16", "int8", "int4")
-# Distance to torch in nats that each variant may have on a lively random model, whose logits are large.
-KL = {"fp32": 1e-9, "fp16": 1e-4, "int8": 1e-2, "int4": 1.0}
+# Distance to torch in nats that each variant may have on a lively random model, which is undecided everywhere.
+KL = {"fp32": 1e-9, "fp16": 1e-6, "int8": 1e-3, "int4": 0.1}
 
 
 def compared(checkpoint: Path, runtime: OnnxRuntime) -> Agreement:
@@ -45,7 +45,7 @@ def test_every_variant_is_the_checkpoint_in_plain_onnx_runtime(onnx_export: Onnx
     with open_onnx(graph(onnx_export.folder, variant), threads=1) as runtime:
         found = compared(onnx_export.checkpoint, runtime)
     assert found.mean_kl < KL[variant]
-    assert variant == "int4" or found.top1.value >= 0.9
+    assert variant.startswith("int") or found.top1.value >= 0.95
 
 
 def test_precision_falls_as_the_files_get_smaller(onnx_export: OnnxExport) -> None:
