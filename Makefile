@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RECIPES := $(BIN)/recipes
+OPTIMUM := .venv-optimum
 
-.PHONY: demo test check proofs clean
+.PHONY: demo test check proofs optimum-compat clean
 
 demo: $(VENV)/.ready
 	$(RECIPES) hub seed
@@ -18,6 +19,16 @@ test: $(VENV)/.ready
 # Proofs that take minutes: twenty kills, a wheel in a clean environment.
 proofs: $(VENV)/.ready
 	$(BIN)/pytest -q -m slow
+
+# optimum-onnx needs transformers below 4.58: it reads our exports in an environment of its own, with its own lock.
+optimum-compat: $(VENV)/.ready $(OPTIMUM)/.ready
+	PYTHONPATH=.:tests $(BIN)/python compat/export_for_optimum.py build/optimum-compat $(CHECKPOINT)
+	$(OPTIMUM)/bin/python compat/check_in_optimum.py build/optimum-compat
+
+$(OPTIMUM)/.ready: compat/optimum-constraints.txt
+	test -x $(OPTIMUM)/bin/python || $(PYTHON) -m venv $(OPTIMUM)
+	$(OPTIMUM)/bin/python -m pip install --quiet --requirement compat/optimum-constraints.txt
+	touch $@
 
 check: $(VENV)/.ready
 	$(BIN)/ruff check .
@@ -33,4 +44,4 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) dist build
+	rm -rf $(VENV) $(OPTIMUM) dist build

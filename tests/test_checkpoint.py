@@ -41,6 +41,8 @@ def test_what_transformers_4_reads_is_said_in_its_words(tiny_llama: Path, tiny_v
     for folder in (tiny_llama, tiny_vlm):
         tokenizer = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
         assert tokenizer["tokenizer_class"] == "PreTrainedTokenizerFast"
+        assert tokenizer["model_input_names"] == ["input_ids", "attention_mask"]
+        assert tokenizer["additional_special_tokens"] and "extra_special_tokens" not in tokenizer
     images = json.loads((tiny_vlm / "preprocessor_config.json").read_text("utf-8"))
     assert images["image_processor_type"] == "Qwen2VLImageProcessor"
 

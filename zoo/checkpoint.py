@@ -1,8 +1,8 @@
 """A checkpoint folder: weights, config, tokenizer or processor, chat template and stop tokens, as others read them.
 
-transformers 5 writes three things that transformers 4 misreads, the first of them in silence: the rotary base (under
-`rope_parameters` only, so 4 takes its default and the perplexity rises), the type of the weights, and the tokenizer's
-class. What is saved here says them both ways.
+transformers 5 writes four things that transformers 4 misreads, the first of them in silence: the rotary base (under
+`rope_parameters` only, so 4 takes its default and the perplexity rises), the type of the weights, the tokenizer's
+class with what it returns, and its further special tokens. What is saved here says them both ways.
 """
 
 import json
@@ -156,6 +156,11 @@ def _with_old_names(config: dict[str, Any]) -> dict[str, Any]:
 def _with_old_tokenizer(config: dict[str, Any]) -> dict[str, Any]:
     if config.get("tokenizer_class") == "TokenizersBackend":
         config["tokenizer_class"] = "PreTrainedTokenizerFast"
+        # By default, 4's class also returns token types, at which generate() then stops.
+        config.setdefault("model_input_names", ["input_ids", "attention_mask"])
+    if isinstance(config.get("extra_special_tokens"), list):
+        # 4 ends in an AttributeError over a list under this name; 5 reads the old name too.
+        config["additional_special_tokens"] = config.pop("extra_special_tokens")
     return config
 
 

@@ -16,7 +16,7 @@ from zoo.estimate import Need
 from zoo.plan import PlannedStage
 from zoo.recipe import LoadedRecipe
 from zoo.refs import HubRef, StageRef
-from zoo.schema import GGUFSpec, GRPOSpec, Hardware, SFTSpec
+from zoo.schema import GGUFSpec, GRPOSpec, Hardware, ONNXSpec, SFTSpec
 
 __all__ = ["BaseModel", "base_of", "check_disk", "check_extra", "check_extras", "memory_problem", "needs", "problems"]
 
@@ -127,6 +127,11 @@ def _wrong(stage: PlannedStage, model: BaseModel, base: str) -> Iterable[tuple[s
             yield "model", str(error), "leave the gguf stage out, or start from another base"
         else:
             yield from _wrong_gguf(spec, model.config)
+    if isinstance(spec, ONNXSpec):
+        try:
+            registry.load("zoo.formats.onnx_files:supported")(model.config, spec.variants)
+        except ExportError as error:
+            yield "variants", str(error), "leave the onnx stage out, choose other variants, or start from another base"
 
 
 def _wrong_gguf(spec: GGUFSpec, config: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:

@@ -34,6 +34,7 @@ class StageEntry:
 _TORCH = ("torch", "transformers")
 _TRAINING = (*_TORCH, "trl", "peft", "datasets", "accelerate")
 _LLAMA = (*_TORCH, "gguf", "xllamacpp")
+_ONNX = (*_TORCH, "onnx", "onnxruntime", "onnxruntime_genai", "onnxscript", "onnx_ir")
 
 STAGES: dict[str, StageEntry] = {
     "tiny": StageEntry("zoo.schema:TinySpec", "zoo.tiny:run", 1, "model", "train", _TORCH),
@@ -44,6 +45,7 @@ STAGES: dict[str, StageEntry] = {
     "grpo": StageEntry("zoo.schema:GRPOSpec", "zoo.trainers.grpo:run", 1, "model", "train", _TRAINING),
     "evaluate": StageEntry("zoo.schema:EvaluateSpec", "zoo.evaluate:run", 1, "scores", "train", _TORCH),
     "gguf": StageEntry("zoo.schema:GGUFSpec", "zoo.exports.gguf:run", 2, "files", "export", _LLAMA),
+    "onnx": StageEntry("zoo.schema:ONNXSpec", "zoo.exports.onnx:run", 1, "files", "onnx", _ONNX),
     "verify": StageEntry("zoo.schema:VerifySpec", "zoo.verify:run", 2, "scores", "export", (*_LLAMA, "matplotlib")),
     "publish": StageEntry(
         "zoo.schema:PublishSpec",

@@ -33,6 +33,7 @@ __all__ = [
     "Gate",
     "ImportanceSpec",
     "MergeSpec",
+    "ONNXSpec",
     "PublishSpec",
     "Recipe",
     "RewardSpec",
@@ -259,6 +260,19 @@ class GGUFSpec(StageSpec):
     """The type of the vision tower's file, for a model that has one; null leaves it out."""
     adapter: bool = False
     """Also the LoRA adapter of the stage that made the model, as a file of its own."""
+
+
+class ONNXSpec(StageSpec):
+    """A checkpoint as ONNX, for ONNX Runtime, transformers.js, optimum and ONNX Runtime GenAI."""
+
+    kind: Literal["onnx"] = "onnx"
+    model: ModelRef
+    variants: tuple[Literal["fp32", "fp16", "int8", "int4", "genai-int8", "genai-int4"], ...] = ("fp16", "int8")
+    """One graph each. `int8` and `int4`: weights only, in blocks of 32. `genai-...`: for ONNX Runtime GenAI, faster."""
+    exporter: Literal["transformers", "torch"] = "transformers"
+    """Who traces the portable graph: transformers' own exporter, or torch's over a wrapper of ours."""
+    threads: int = Field(2, ge=1)
+    """Threads that the settings of the GenAI variants ask for."""
 
 
 class Gate(_Model):

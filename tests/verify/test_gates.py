@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from zoo.formats import onnx_files
 from zoo.metrics import Agreement
 from zoo.recipe import load
 from zoo.schema import Gate, VerifySpec
@@ -37,6 +38,8 @@ def test_a_file_is_held_to_the_default_of_its_precision() -> None:
     assert [gate.mean_kl for gate in gates] == [1e-5, 1e-5, 1.1e-3, 1e-2, 0.1, 0.1, 0.1]
     assert [gate.top1 for gate in gates] == [0.998, 0.998, 0.975, 0.95, 0.85, 0.85, 0.85]
     assert [gate.perplexity_ratio for gate in gates[3:5]] == [1.02, 1.1]
+    graphs = [default_gate(variant).mean_kl for variant in onnx_files.FILES]
+    assert graphs == [1e-8, 1e-4, 1e-2, 0.1, 1e-2, 0.1]
     assert not found(report())
     assert "mean_kl is 0.02 nats on the agent's steps" in found(report("q8_0", replace(SOUND, mean_kl=0.02)))
     assert not found(report("q4_k_m", replace(SOUND, mean_kl=0.02)))
@@ -79,7 +82,16 @@ def test_the_same_action_is_asked_of_those_steps_on_which_the_checkpoint_acts() 
 
 @pytest.mark.parametrize(
     ("type_", "advice"),
-    [("f32", "another checkpoint"), ("f16", "try: f32"), ("q8_0", "larger type (f16)"), ("q4_k_m", "(q5_k_m), an imp")],
+    [
+        ("f32", "another checkpoint"),
+        ("f16", "try: f32"),
+        ("q8_0", "larger type (f16)"),
+        ("q4_k_m", "(q5_k_m), an imp"),
+        ("fp32", "another checkpoint"),
+        ("fp16", "try: fp32"),
+        ("int8", "larger type (fp16)"),
+        ("genai-int4", "(genai-int8), or `optional: [genai-int4]`"),
+    ],
 )
 def test_a_file_that_falls_short_is_told_what_to_try(type_: str, advice: str) -> None:
     assert advice in found(report(type_, replace(SOUND, mean_kl=1.0)))

@@ -4,7 +4,8 @@ Each file is compared with the checkpoint in torch and float32, in the file's ow
 distributions on held-out steps of the recipe's world and on general text, the functions that it calls, and, if asked,
 its success on held-out tasks. The report is `verify.json`, drawn in `verify.svg`.
 
-Covered: GGUF in llama.cpp, text. Not covered: images, which llama.cpp reads through a second file.
+Covered: GGUF in llama.cpp, ONNX in ONNX Runtime and GenAI, text. Not covered: images, which llama.cpp reads through a
+second file.
 """
 
 from collections import Counter
@@ -14,12 +15,12 @@ from typing import Any
 
 from zoo import towers
 from zoo.errors import GateError, ModelError
-from zoo.formats import gguf_names
 from zoo.records import Metric, Progress, StageContext, StageResult, no_progress
 from zoo.schema import VerifySpec
 from zoo.serving import open_torch
 from zoo.verify.gates import gate_of
 from zoo.verify.inspection import SPLIT, Material, held_out_steps, inspect, material
+from zoo.verify.opening import exported
 from zoo.verify.plot import PLOT_NAME, draw
 from zoo.verify.report import REPORT_NAME, metrics, plain, row, write
 from zoo.verify.texts import digest
@@ -40,7 +41,7 @@ __all__ = [
 
 
 def run(spec: VerifySpec, ctx: StageContext) -> StageResult:
-    """Compare every `model-*.gguf` of the export with the checkpoint and hold it to the gate of its type.
+    """Compare every file of the export (`zoo.verify.opening`) with the checkpoint and hold it to the gate of its type.
 
     The report goes to `ctx.out`, and to `ctx.scratch` before anything is raised. A file of an optional type that falls
     short is listed under `withheld` in the notes, all others must pass.
@@ -48,7 +49,7 @@ def run(spec: VerifySpec, ctx: StageContext) -> StageResult:
     Raises GateError with every failure of every file: file, measure, value, threshold, what to try.
     """
     export, against = ctx.inputs["export"], ctx.inputs["against"]
-    files = {file: gguf_names.type_of(file.name) for file in gguf_names.first_files(export)}
+    files = exported(export)
     _check_names(files, spec)
     data, measured = examine(spec, files, against, ctx.seed, device=ctx.device, progress=ctx.progress)
     data["projectors"] = [_projector(file, against) for file in sorted(export.glob("mmproj*.gguf"))]
@@ -134,7 +135,8 @@ def _check_names(files: Mapping[Path, str], spec: VerifySpec) -> None:
     """Every gate and every optional type has a file: what was not measured must not look as if it had passed."""
     types = Counter(files.values())
     if not types:
-        raise GateError("the export holds no model-*.gguf, so there is nothing to verify; export one first")
+        what = "the export holds no model-*.gguf and no ONNX graph, so there is nothing to verify"
+        raise GateError(f"{what}; export one first")
     if unused := sorted(spec.gates.keys() - types.keys()):
         raise GateError(f"a gate for {', '.join(unused)}, but the export has no such file; export it or drop the gate")
     if unused := sorted(set(spec.optional) - types.keys()):

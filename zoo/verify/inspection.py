@@ -13,12 +13,12 @@ from zoo.environments import Task
 from zoo.errors import DataError, ExportError, ModelError
 from zoo.records import Progress, no_progress
 from zoo.schema import AgentSpec, DataSpec
-from zoo.serving import Chat, LlamaRuntime, TorchRuntime, open_gguf
+from zoo.serving import Chat, TorchRuntime
 from zoo.verify.comparison import ActionAgreement, Step, compare_actions, compare_logits
+from zoo.verify.opening import Opened, file_checks, label, open_file, size, structural_checks, weighed
 from zoo.verify.report import GENERAL, STEPS, FileReport
-from zoo.verify.structure import Check, checks
+from zoo.verify.structure import Check
 from zoo.verify.tasks import compare_tasks
-from zoo.verify.templates import rendered_alike
 from zoo.verify.texts import MOST_TOKENS, general_texts
 
 __all__ = ["SPLIT", "Material", "held_out_steps", "inspect", "material"]
@@ -79,16 +79,16 @@ def inspect(
     answer_tokens = material.agent.answer_tokens
     context = max((len(ids) for kind in texts.values() for ids in kind), default=1) + answer_tokens
     with ExitStack() as stack:
-        opened: dict[Path, LlamaRuntime | str] = {}
+        opened: dict[Path, Opened | str] = {}
         checked: dict[Path, list[Check]] = {}
         for file in files:
-            progress(len(opened), len(files), comparing=f"what {file.name} says")
+            progress(len(opened), len(files), comparing=f"what {label(file)} says")
             opened[file] = _open(stack, file, max(context, _EPISODE_TOKENS if tasks else 0), threads)
-            checked[file] = _checked(reference, opened[file], prompts)
+            checked[file] = _checked(reference, file, opened[file], prompts)
         sound = {
-            file.name: one
+            label(file): one
             for file, one in opened.items()
-            if isinstance(one, LlamaRuntime) and one.vocabulary_size == _vocabulary_size(reference)
+            if not isinstance(one, str) and one.vocabulary_size == _vocabulary_size(reference)
         }
         near = {
             kind: compare_logits(reference, sound, ids, progress, f"next tokens, {kind}") for kind, ids in texts.items()
@@ -98,13 +98,13 @@ def inspect(
         won = compare_tasks(material.agent, reference, asked, tasks, progress)
     return [
         FileReport(
-            file=file.name,
+            file=label(file),
             type=type_,
-            bytes=file.stat().st_size,
-            checks=(*checked[file], *_ends(called.get(file.name))),
-            closeness={kind: found[file.name] for kind, found in near.items() if file.name in found},
-            actions=called.get(file.name),
-            tasks=won.get(file.name),
+            bytes=size(file),
+            checks=(*checked[file], *_ends(called.get(label(file)))),
+            closeness={kind: found[label(file)] for kind, found in near.items() if label(file) in found},
+            actions=called.get(label(file)),
+            tasks=won.get(label(file)),
         )
         for file, type_ in files.items()
     ]
@@ -114,15 +114,15 @@ def _vocabulary_size(reference: TorchRuntime) -> int:
     return int(reference.model.config.get_text_config().vocab_size)
 
 
-def _open(stack: ExitStack, file: Path, context: int, threads: int | None) -> LlamaRuntime | str:
-    """The file in llama.cpp, or why it does not load: one broken file does not hide the others."""
+def _open(stack: ExitStack, file: Path, context: int, threads: int | None) -> Opened | str:
+    """The file in its own runtime, or why it does not load: one broken file does not hide the others."""
     try:
-        return stack.enter_context(open_gguf(file, threads, context))
+        return stack.enter_context(open_file(file, context, threads))
     except ExportError as error:
         return str(error)
 
 
-def _takes(runtime: LlamaRuntime, chat: Chat) -> bool:
+def _takes(runtime: Opened, chat: Chat) -> bool:
     """Whether a file can be asked at all; that its template does not take a chat is a check's finding."""
     try:
         return bool(runtime.encode(chat))
@@ -131,19 +131,11 @@ def _takes(runtime: LlamaRuntime, chat: Chat) -> bool:
 
 
 def _checked(
-    reference: TorchRuntime, opened: LlamaRuntime | str, prompts: Sequence[Sequence[Mapping[str, str]]]
+    reference: TorchRuntime, file: Path, opened: Opened | str, prompts: Sequence[Sequence[Mapping[str, str]]]
 ) -> list[Check]:
     if isinstance(opened, str):
-        return [Check("loads", False, opened)]
-    found = [
-        Check("loads", True, _weighed(opened)),
-        *checks(reference, opened, prompts),
-    ]
-    return [*found, rendered_alike(reference, opened.file, prompts[:2])]
-
-
-def _weighed(opened: LlamaRuntime) -> str:
-    return f"{opened.weights_bytes / 2**20:.0f} MiB of weights, {opened.header.bits_per_weight:.2f} bits each"
+        return [Check("loads", False, opened), *file_checks(file)]
+    return [Check("loads", True, weighed(file, opened)), *structural_checks(reference, opened, prompts)]
 
 
 def _ends(actions: ActionAgreement | None) -> list[Check]:

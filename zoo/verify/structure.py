@@ -13,13 +13,13 @@ from zoo.errors import ExportError, ModelError
 from zoo.formats import architectures, weights
 from zoo.formats.architectures import LanguageTensor
 from zoo.formats.gguf_header import Tensor
-from zoo.serving import Chat, LlamaRuntime, TorchRuntime
+from zoo.serving import Chat, LlamaRuntime, Runtime, TorchRuntime
 from zoo.verify.gates import type_of
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["CHATS", "CORPUS", "Check", "checks"]
+__all__ = ["CHATS", "CORPUS", "Check", "checks", "text_checks"]
 
 CORPUS = (
     "Hello, world!",
@@ -71,9 +71,7 @@ def checks(reference: TorchRuntime, candidate: LlamaRuntime, chats: Sequence[Cha
     """
     yield _vocabulary(reference, candidate)
     yield _special_ids(reference, candidate)
-    yield _tokens(reference, candidate)
-    yield _template(reference, candidate)
-    yield _chats(reference, candidate, (*CHATS, *chats))
+    yield from text_checks(reference, candidate, (*CHATS, *chats))
     yield _stops(reference, candidate)
     yield _tensor_types(candidate)
     yield from _network(reference, candidate)
@@ -92,6 +90,13 @@ def _network(reference: TorchRuntime, candidate: LlamaRuntime) -> Iterator[Check
     stored = weights.index(reference.folder)
     text, tied = config.get_text_config(), bool(config.tie_word_embeddings)
     yield _weights(list(architectures.language_tensors(stored, architecture, text, tied)), candidate)
+
+
+def text_checks(reference: TorchRuntime, candidate: Runtime, chats: Sequence[Chat]) -> Iterator[Check]:
+    """The checks that any runtime can be asked: texts to tokens, the template, chats to prompts."""
+    yield _tokens(reference, candidate)
+    yield _template(reference, candidate)
+    yield _chats(reference, candidate, chats)
 
 
 def _vocabulary(reference: TorchRuntime, candidate: LlamaRuntime) -> Check:
@@ -123,7 +128,7 @@ def _special_ids(reference: TorchRuntime, candidate: LlamaRuntime) -> Check:
     return Check("special token ids", not wrong, "; ".join(wrong) or f"{len(_SPECIAL)} ids")
 
 
-def _tokens(reference: TorchRuntime, candidate: LlamaRuntime) -> Check:
+def _tokens(reference: TorchRuntime, candidate: Runtime) -> Check:
     """The same ids for every text: the splitting rule, the merges, special tokens inside and at both ends, BOS."""
     special = [str(token) for token in reference.tokenizer.added_tokens_decoder.values()]
     texts = [*CORPUS, *(form for token in special for form in _around(token))]
@@ -135,7 +140,7 @@ def _around(token: str) -> tuple[str, ...]:
     return token, f"a{token}b", f"{token}a", f"a {token}", f"{token} x {token}", f'{{"text": "{token}"}}'
 
 
-def _template(reference: TorchRuntime, candidate: LlamaRuntime) -> Check:
+def _template(reference: TorchRuntime, candidate: Runtime) -> Check:
     ours, theirs = reference.chat_template, candidate.chat_template
     if ours == theirs:
         return Check("chat template", True, f"{len(ours)} characters")
@@ -147,7 +152,7 @@ def _template(reference: TorchRuntime, candidate: LlamaRuntime) -> Check:
     )
 
 
-def _chats(reference: TorchRuntime, candidate: LlamaRuntime, chats: Sequence[Chat]) -> Check:
+def _chats(reference: TorchRuntime, candidate: Runtime, chats: Sequence[Chat]) -> Check:
     """The whole prompt path: rendered by the own template, tokenized by the own tokenizer."""
     if not reference.chat_template and not candidate.chat_template:
         return Check("chat prompts", None, "not run: neither the checkpoint nor the file has a chat template")

@@ -11,19 +11,26 @@ from zoo.verify.tasks import TaskAgreement
 __all__ = ["failures"]
 
 _LARGER = ("q4_0", "q4_k_m", "q5_k_m", "q6_k", "q8_0", "f16", "f32")
+_SIXTEEN_BITS = {"f16": "f32", "bf16": "f32", "fp16": "fp32"}
+_EIGHT_BITS = {"q8_0": "f16", "int8": "fp16", "genai-int8": "fp16"}
+_FOUR_BITS_OF_GRAPHS = {"int4": "int8", "genai-int4": "genai-int8"}
 _NAMES = {STEPS: "the agent's steps", GENERAL: "general text"}
 _REMEDIES = {
-    "loads": "download or export the file again; if it is whole, the tested llama.cpp does not know what it holds",
+    "loads": "download or export the file again; if it is whole, the tested runtime does not know what it holds",
     "vocabulary": "export again from the folder that holds this checkpoint's own tokenizer; another one was used",
     "special token ids": "export again with the checkpoint's tokenizer_config.json beside its weights",
     "token ids": "export again: the pre-tokenizer, merges, a special token or the BOS setting is not the tokenizer's",
-    "chat template": "export again; until then, run llama.cpp with --chat-template-file and the checkpoint's own",
+    "chat template": "export again; until then, run it with the checkpoint's own (llama.cpp: --chat-template-file)",
     "rendered prompts": "simplify the template: llama.cpp's Jinja reads it otherwise than transformers does",
     "stop tokens": "export again with the checkpoint's generation_config.json: its eos_token_id names every stop token",
     "answers end": "train with the stop token in the labels, or export again: the file does not come to an end",
     "network settings": "export again from this checkpoint's config.json; a setting was lost or misread",
     "tensor types": "export again, with every tensor at least as fine as the type in the file's name",
     "weights": "export again; the file holds weights of another checkpoint, or they were written in the wrong order",
+    "external data": "copy or export the graph and its data file again, both, into one folder",
+    "interface": "export again with the other `exporter`, or another variant: a name or a size was traced wrongly",
+    "cache": "export again with the other `exporter`, or another variant: the cache was traced wrongly",
+    "left padding": "export again with the other `exporter`, or another variant: the attention mask was lost",
     "projector": "export the mmproj again, from the trained checkpoint and not from its base model",
 }
 
@@ -77,17 +84,21 @@ def _advice(report: FileReport) -> Sequence[str]:
     if broken:
         again = "the file does not say what the checkpoint says, so no gate can be fair to it"
         return [f"try: {_REMEDIES.get(broken[0], 'export again')} ({again})"]
-    if report.type in ("f16", "bf16"):
+    if larger := _SIXTEEN_BITS.get(report.type):
         return [
-            "try: f32; if that passes, the weights need more than the range or precision of this type, and if it does "
-            "not, the export is wrong in a way that no structural check names"
+            f"try: {larger}; if that passes, the weights need more than the range or precision of this type, and if it "
+            "does not, the export is wrong in a way that no structural check names"
         ]
-    if report.type == "f32":
+    if report.type in ("f32", "fp32"):
         return ["try: export again; nothing was rounded, so another checkpoint or another computation is in the file"]
-    if report.type == "q8_0":
-        return ["try: a larger type (f16), or train longer: an undecided model flips with the smallest rounding"]
+    if larger := _EIGHT_BITS.get(report.type):
+        return [f"try: a larger type ({larger}), or train longer: an undecided model flips with the smallest rounding"]
+    if larger := _FOUR_BITS_OF_GRAPHS.get(report.type):
+        return [f"try: a larger type ({larger}), or {_left_out(report.type)}"]
     larger = _LARGER[_LARGER.index(report.type) + 1] if report.type in _LARGER else "q8_0"
-    return [
-        f"try: a larger type ({larger}), an importance matrix from the agent's own prompts, or `optional: "
-        f"[{report.type}]` in the recipe: the file is then left out and the card says so"
-    ]
+    more = "an importance matrix from the agent's own prompts"
+    return [f"try: a larger type ({larger}), {more}, or {_left_out(report.type)}"]
+
+
+def _left_out(type_: str) -> str:
+    return f"`optional: [{type_}]` in the recipe: the file is then left out and the card says so"
