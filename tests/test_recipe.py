@@ -147,6 +147,25 @@ def test_a_verify_stage_speaks_of_types_that_are_exported(tmp_path: Path) -> Non
     assert any("verify.optional names q8" in line and "did you mean 'q8_0'" in line for line in found)
 
 
+def test_a_verify_stage_speaks_of_variants_of_graphs(tmp_path: Path) -> None:
+    text = GOOD + (
+        "  graphs: {kind: onnx, model: 'stage:sft', variants: [fp32, int8]}\n"
+        "  verify: {kind: verify, export: 'stage:graphs', against: 'stage:sft',"
+        " gates: {int8: {mean_kl: 1, top1: 0}}, optional: [int9]}\n"
+    )
+    found = problems(tmp_path, text)
+    assert len(found) == 1 and "did you mean 'int8'" in found[0]
+
+
+def test_graphs_are_not_published_and_that_is_said_before_anything_runs(tmp_path: Path) -> None:
+    text = GOOD + (
+        "  graphs: {kind: onnx, model: 'stage:sft'}\n"
+        "  publish: {kind: publish, repo: me/small, model: 'stage:sft', export: 'stage:graphs'}\n"
+    )
+    (found,) = problems(tmp_path, text)
+    assert "publish.export: stage:graphs writes ONNX graphs, and only GGUF files are published" in found
+
+
 def test_a_loss_of_success_needs_tasks(tmp_path: Path) -> None:
     text = GOOD + (
         "  gguf: {kind: gguf, model: 'stage:sft', types: [f16]}\n"

@@ -11,6 +11,7 @@ from zoo.schema import (
     GGUFSpec,
     GRPOSpec,
     MergeSpec,
+    ONNXSpec,
     PublishSpec,
     Recipe,
     SFTSpec,
@@ -34,7 +35,12 @@ def problems(recipe: Recipe, where: Where, *, tiny: bool = False) -> list[Proble
     return (
         found
         or list(_circles(recipe, where))
-        or [*_gates(recipe, where), *_adapters(recipe, where), *_exported_adapters(recipe, where)]
+        or [
+            *_gates(recipe, where),
+            *_adapters(recipe, where),
+            *_exported_adapters(recipe, where),
+            *_published_graphs(recipe, where),
+        ]
     )
 
 
@@ -126,7 +132,8 @@ def _gates(recipe: Recipe, where: Where) -> Iterator[Problem]:
     for name, spec in recipe.stages.items():
         if not isinstance(spec, VerifySpec) or not isinstance(spec.export, StageRef):
             continue
-        types = list(getattr(recipe.stages[spec.export.name], "types", ()))
+        made = recipe.stages[spec.export.name]
+        types = list(made.variants if isinstance(made, ONNXSpec) else getattr(made, "types", ()))
         for key, named in (("gates", spec.gates), ("optional", spec.optional)):
             for unknown in (type_ for type_ in named if type_ not in types):
                 yield Problem(
@@ -161,6 +168,19 @@ def _exported_adapters(recipe: Recipe, where: Where) -> Iterator[Problem]:
                 where(("stages", name, "adapter")),
                 f"{name}.adapter: {spec.model} trains no adapter",
                 "name a stage with lora: {...}, or leave adapter out",
+            )
+
+
+def _published_graphs(recipe: Recipe, where: Where) -> Iterator[Problem]:
+    """A publication lays out GGUF files; it would find none after all the training."""
+    for name, spec in recipe.stages.items():
+        if not isinstance(spec, PublishSpec) or not isinstance(spec.export, StageRef):
+            continue
+        if isinstance(recipe.stages[spec.export.name], ONNXSpec):
+            yield Problem(
+                where(("stages", name, "export")),
+                f"{name}.export: {spec.export} writes ONNX graphs, and only GGUF files are published",
+                "name a gguf stage, or leave export out; the graphs stay in the onnx stage's folder",
             )
 
 
