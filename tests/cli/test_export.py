@@ -12,7 +12,7 @@ from training_rows import phone_row, write_rows
 
 from zoo.cli import main
 from zoo.formats import gguf_header
-from zoo.serving import open_gguf
+from zoo.serving import open_gguf, open_onnx
 
 Captured = pytest.CaptureFixture[str]
 
@@ -40,6 +40,20 @@ def test_a_folder_becomes_files_named_by_the_convention(capsys: Captured, tiny_l
     assert gguf_header.read(out / "My-Agent-1M-Q8_0.gguf").metadata["general.name"] == "my-agent-1m"
     with open_gguf(out / "My-Agent-1M-Q4_K_M.gguf", threads=1, context=64) as runtime:
         assert runtime.logits([5, 6]).shape == (2, 675)
+
+
+def test_graphs_keep_their_places_and_nothing_that_was_made_on_the_way(
+    capsys: Captured, tiny_llama: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "graphs"
+    code, text, _ = export(capsys, str(tiny_llama), "--format", "onnx", "--type", "int8", "--out", str(out))
+    assert code == 0 and "int8: " in text and "nodes" in text
+    assert sorted(file.relative_to(out).as_posix() for file in out.rglob("*.onnx*")) == ["onnx/model_quantized.onnx"]
+    assert (out / "tokenizer.json").is_file() and not [file for file in out.iterdir() if file.name.startswith(".")]
+    with open_onnx(out / "onnx/model_quantized.onnx", threads=1) as runtime:
+        assert runtime.logits([5, 6]).shape == (2, 675)
+    code, _, err = export(capsys, str(tiny_llama), "--format", "onnx", "--type", "int9", "--out", str(out))
+    assert code == 2 and "did you mean 'int8'" in err
 
 
 def test_json_is_one_line_with_every_file(capsys: Captured, tiny_vlm: Path, tmp_path: Path) -> None:

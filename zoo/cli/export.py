@@ -37,19 +37,28 @@ class _Format:
     """A format: the kind of stage that writes it, and what its files are called outside of a run."""
 
     kind: str
+    types: str
+    """Which of the stage's settings says what is written, one file or graph each."""
     names: Callable[[Sequence[str], str], dict[str, str]]
     """Files of the stage and the model's name -> each file's name."""
 
 
 _LABELS = ("name", "license")
 """What a file may say of itself; a format that says nothing of it has no such setting."""
-_FORMATS = {"gguf": _Format("gguf", gguf_names.published)}
+_FORMATS = {
+    "gguf": _Format("gguf", "types", gguf_names.published),
+    # Consumers ask for a graph by its place, whatever the model is called
+    "onnx": _Format("onnx", "variants", lambda files, _: {file: file for file in files}),
+}
 
 
 @click.command()
 @click.argument("checkpoint", metavar="FOLDER|OWNER/NAME[@REVISION]")
 @click.option("--format", "format_", type=click.Choice(sorted(_FORMATS)), default="gguf", show_default=True)
-@click.option("--type", "types", multiple=True, metavar="TYPE", help="f16, q8_0, q4_k_m, ...; more than once for more.")
+@click.option(
+    "--type", "types", multiple=True, metavar="TYPE",
+    help="f16, q8_0, q4_k_m, ...; of ONNX: fp32, fp16, int8, int4, genai-int8, genai-int4. More than once for more.",
+)  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="The folder of the files.")
 @click.option("--name", help="What the files call the model. Default: the folder's or repository's name.")
 @click.option(
@@ -77,10 +86,11 @@ def export(
     \b
     recipes export ./my-model --type q4_k_m --out files
     recipes export HuggingFaceTB/SmolLM2-135M-Instruct --type q8_0 --type f16 --out files
+    recipes export ./my-model --format onnx --type int8 --out graphs
     """
     chosen = _FORMATS[format_]
     ref = _reference(checkpoint)
-    given = {**_settings(settings), **({"types": list(types)} if types else {})}
+    given = {**_settings(settings), **({chosen.types: list(types)} if types else {})}
     preflight.check_extra(f"--format {format_}", chosen.kind)
     with ExitStack() as stack:
         staging = Path(stack.enter_context(_staging(out)))
@@ -90,9 +100,12 @@ def export(
         inputs = {place: bring(reference, accepts) for place, reference, accepts in references(asked)}
         spec = _spec(chosen.kind, {"name": title, "license": _license(inputs["model"]), **given, "model": ref})
         progress = stack.enter_context(_progress(Console(stderr=True)))
-        ctx = StageContext(staging, staging, inputs, seed, device=machine.device(device), progress=progress)
+        made, scratch = staging / "made", staging / "scratch"
+        made.mkdir()
+        scratch.mkdir()
+        ctx = StageContext(made, scratch, inputs, seed, device=machine.device(device), progress=progress)
         result: StageResult = registry.load(registry.STAGES[chosen.kind].run)(spec, ctx)
-        files = _moved(staging, out, chosen, title)
+        files = _moved(made, out, chosen, title)
     _show(checkpoint, format_, out, files, result, as_json)
 
 
@@ -194,9 +207,12 @@ def _staging(out: Path) -> Iterator[str]:
             out.rmdir()
 
 
-def _moved(staging: Path, out: Path, chosen: _Format, title: str) -> dict[str, Path]:
-    names = sorted(one.name for one in staging.iterdir() if one.name != records.RECORD_NAME)
-    return {name: (staging / name).replace(out / new) for name, new in chosen.names(names, title).items()}
+def _moved(made: Path, out: Path, chosen: _Format, title: str) -> dict[str, Path]:
+    files = sorted(file.relative_to(made).as_posix() for file in made.rglob("*") if file.is_file())
+    names = chosen.names([file for file in files if file != records.RECORD_NAME], title)
+    for new in names.values():
+        (out / new).parent.mkdir(parents=True, exist_ok=True)
+    return {name: (made / name).replace(out / new) for name, new in names.items()}
 
 
 @contextmanager
@@ -206,7 +222,9 @@ def _progress(console: Console) -> Iterator[records.Progress]:
         task = bar.add_task("", total=None, told="reads the checkpoint")
 
         def progress(step: int, total: int | None = None, **fields: float | str) -> None:
-            told = "  ".join(str(fields[key]) for key in ("file", "measuring", "tensor") if key in fields)
+            told = "  ".join(
+                str(fields[key]) for key in ("file", "variant", "doing", "measuring", "tensor") if key in fields
+            )
             bar.update(task, completed=step, total=total, told=told)
 
         yield progress
@@ -220,7 +238,10 @@ def _show(checkpoint: str, format_: str, out: Path, files: dict[str, Path], resu
     for path in files.values():
         click.echo(f"{path}  {byte_text(path.stat().st_size)}")
     for row in result.notes.get("files", []):
-        if "tensor_types" in row:
+        if "opsets" in row:
+            opsets = ", ".join(f"{domain} {version}" for domain, version in row["opsets"].items())
+            click.echo(f"  {row['variant']}: {row['nodes']} nodes (operators of {opsets})")
+        elif "tensor_types" in row:
             types = ", ".join(f"{count} {kind}" for kind, count in row["tensor_types"].items())
             click.echo(f"  {row['type']}: {row['bits_per_weight']} bits a weight ({types})")
     if images := result.notes.get("images"):
