@@ -14,6 +14,7 @@ from typing import Any
 import lively_model
 import pytest
 import sabotage
+from exported_onnx import OnnxExport
 
 from zoo.cli import main
 from zoo.exports.gguf import convert
@@ -72,6 +73,19 @@ def test_a_file_that_falls_short_says_by_how_much_and_what_to_try(
     said = " ".join(capsys.readouterr().out.split())
     assert "FALLS SHORT network settings: llama.rope.freq_base is 500.0" in said
     assert "mean_kl is" in said and "try: export again from this checkpoint's config.json" in said
+
+
+def test_a_graph_is_verified_like_a_file(
+    onnx_export: OnnxExport, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    against = ("--against", str(onnx_export.checkpoint), "--prompts", "1", "--texts", "1", "--actions", "1", "--json")
+    assert recipes("verify", str(onnx_export.folder / "onnx/model.onnx"), *against) == 0
+    (row,) = json.loads(capsys.readouterr().out)["files"]
+    assert (row["file"], row["type"], row["gate"]["mean_kl"]) == ("onnx/model.onnx", "fp32", 1e-8)
+    assert recipes("verify", str(onnx_export.folder), "--file", "fp32", *against) == 0
+    assert [one["type"] for one in json.loads(capsys.readouterr().out)["files"]] == ["fp32"]
+    assert recipes("verify", str(onnx_export.folder), "--file", "int9", *against) == 1
+    assert "no graph like 'int9'; there is onnx/model.onnx" in capsys.readouterr().err
 
 
 def test_machines_get_one_line(file: Path, lively: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,7 +28,7 @@ _COMMANDS = {
     "export": ("zoo.cli.export:export", "Write any checkpoint as files for the edge."),
     "hub": ("zoo.cli.hubs:hub", "The embedded Hub: serve it, seed it."),
     "pull": ("zoo.cli.hubs:pull", "Fetch a repository, or one file of it, from a Hub."),
-    "verify": ("zoo.cli.verify:verify", "Say whether a GGUF file still is the checkpoint that it was made of."),
+    "verify": ("zoo.cli.verify:verify", "Say whether an exported file still is the checkpoint that it was made of."),
     "serve": ("zoo.cli.serve:serve", "Put a model behind an OpenAI-compatible endpoint on loopback."),
     "eval": (
         "zoo.cli.evaluation:evaluate",

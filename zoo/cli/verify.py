@@ -14,10 +14,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 from rich.table import Table
 
+from zoo import preflight
 from zoo.cli import models
 from zoo.cli.display import byte_text, second_text
 from zoo.cli.library import find
-from zoo.errors import EnvironmentFailure, ExportError
+from zoo.errors import EnvironmentFailure, ExportError, ModelError
 from zoo.records import Progress
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ _WORLDS = ("phone",)
 @click.argument("named", metavar="FILE|FOLDER|OWNER/NAME")
 @click.option("--against", required=True, metavar="FOLDER|OWNER/NAME", help="The checkpoint that it was made of.")
 @click.option("--file", "part", metavar="PART", help="Which file, where there are several: a word of its name.")
-@click.option("--type", "type_", default="auto", show_default=True, help="Whose gate: f16, q8_0, ...")
+@click.option("--type", "type_", default="auto", show_default=True, help="Whose gate: f16, q8_0, int8, ...")
 @click.option("--prompts", type=click.IntRange(1), default=32, show_default=True, help="Steps of the agent's world.")
 @click.option("--texts", type=click.IntRange(0, 16), default=8, show_default=True, help="Passages of general text.")
 @click.option("--actions", type=click.IntRange(0), default=16, show_default=True, help="Steps that both answer.")
@@ -42,7 +43,9 @@ _WORLDS = ("phone",)
 @click.option("--world", type=click.Choice(_WORLDS), default=_WORLDS[0], help="Whose steps and tasks.")
 @click.option("--recipe", metavar="RECIPE", help="Whose agent asks: its world, style and length of answers.")
 @click.option("--seed", default=0, show_default=True, help="Draws the steps and the tasks.")
-@click.option("--threads", type=click.IntRange(1), help="Of llama.cpp. Default: as many as measure fastest.")
+@click.option(
+    "--threads", type=click.IntRange(1), help="Of the file's runtime. Default: as many as measure fastest in llama.cpp."
+)
 @click.option("--device", default="auto", show_default=True, help="Of the checkpoint: cpu, cuda, ...")
 @click.option("--out", type=click.Path(path_type=Path), help="A folder for verify.json and verify.svg.")
 @click.option("--offline", is_flag=True, help="Ask the embedded Hub only.")
@@ -65,7 +68,7 @@ def verify(
     offline: bool,
     as_json: bool,
 ) -> None:
-    """Say whether a GGUF file still is the checkpoint that it was made of.
+    """Say whether a GGUF file or an ONNX graph still is the checkpoint that it was made of.
 
     Both read the same texts in their own runtimes, and what they expect next is compared position by position, besides
     tokens, templates, stop tokens, settings and every weight. Works for any pair: local or on a Hub, made here or not.
@@ -74,7 +77,7 @@ def verify(
     """
     started = time.perf_counter()
     models.require_runtimes()
-    files = models.gguf_files(named, part, offline)
+    files = _files(named, part, offline)
     folder = models.checkpoint(against, offline)
     console = Console(stderr=as_json)
     console.print(f"[bold]{escape(named)}[/] against [bold]{escape(against)}[/], torch in float32", soft_wrap=True)
@@ -119,9 +122,10 @@ def _examined(
 ) -> dict[str, Any]:
     from zoo import machine
     from zoo.verify import examine, plain
+    from zoo.verify.opening import type_of
 
     models.be_quiet()
-    typed = {file: _type(file) if type_ == "auto" else type_.lower() for file in files}
+    typed = {file: type_of(file) if type_ == "auto" else type_.lower() for file in files}
     with _progress(console) as progress:
         progress(0, None, comparing="threads: which number is fastest here")
         threads = threads or _measured_threads(files)
@@ -130,22 +134,28 @@ def _examined(
     return found
 
 
-def _type(file: Path) -> str:
-    """What a file says it is. One that cannot be read has no type; that it does not load is found later, with why."""
-    from zoo.formats import gguf_header
-    from zoo.verify.gates import type_of
+def _files(named: str, part: str | None, offline: bool) -> list[Path]:
+    """The exported files of either kind that are named; on a Hub, GGUF alone."""
+    from zoo.formats import onnx_files
 
-    try:
-        return type_of(gguf_header.read(file))
-    except ExportError:
-        return "unknown"
+    path = Path(named).expanduser()
+    found = [path] if path.suffix == ".onnx" and path.is_file() else list(onnx_files.find(path).values())
+    chosen = [graph for graph in found if not part or part in (onnx_files.variant_of(graph), graph.name)]
+    if not found or (any(path.glob("*.gguf")) and not (part and chosen)):
+        chosen = [*models.gguf_files(named, part, offline), *chosen]
+    elif not chosen:
+        known = ", ".join(onnx_files.label(graph) for graph in found)
+        raise ModelError(f"{path}: no graph like {part!r}; there is {known}")
+    if found:
+        preflight.check_extra(named, "onnx")
+    return chosen
 
 
 def _measured_threads(files: list[Path]) -> int | None:
-    """None when no file loads: then nothing is computed."""
+    """None when no file loads, and for graphs: their runtime takes what the machine has."""
     from zoo.serving import fastest_threads
 
-    for file in files:
+    for file in (file for file in files if file.suffix == ".gguf"):
         with suppress(ExportError):
             return fastest_threads(file).threads
     return None
