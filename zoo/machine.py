@@ -23,6 +23,8 @@ DISTRIBUTIONS = (
     "huggingface_hub",
     "gguf",
     "xllamacpp",
+    "onnxruntime",
+    "onnxruntime-genai",
 )
 
 
