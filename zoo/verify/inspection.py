@@ -117,7 +117,9 @@ def _vocabulary_size(reference: TorchRuntime) -> int:
 def _open(stack: ExitStack, file: Path, context: int, threads: int | None) -> Opened | str:
     """The file in its own runtime, or why it does not load: one broken file does not hide the others."""
     try:
-        return stack.enter_context(open_file(file, context, threads))
+        opened = open_file(file, context, threads)
+        stack.callback(opened.close)
+        return opened
     except ExportError as error:
         return str(error)
 
