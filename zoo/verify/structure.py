@@ -192,9 +192,9 @@ _ROW_ERROR = {
     "F32": 0.0, "F16": 1e-3, "BF16": 4e-3, "Q8_0": 2e-2, "Q6_K": 0.12, "Q5_K": 0.12, "Q4_K": 0.2, "Q5_1": 0.2,
     "Q5_0": 0.25, "Q4_1": 0.35, "Q4_0": 0.4,
 }  # fmt: skip
-# The absolute error of one value below which f16 knows no smaller step (half of 2^-24); the other types keep their scale
-# in f16, so that it counts times the largest factor. The embedding of a padding token, which nothing trains, decays to
-# there.
+# The absolute error of one value below which f16 knows no smaller step (half of 2^-24); the other types keep their
+# scale in f16, so that it counts times the largest factor. The embedding of a padding token, which nothing trains,
+# decays to there.
 _LARGEST_FACTOR = {
     "F32": 0, "F16": 1, "BF16": 0, "Q8_0": 127, "Q4_0": 8, "Q4_1": 16, "Q5_0": 16, "Q5_1": 32, "Q4_K": 63 * 16,
     "Q5_K": 63 * 32, "Q6_K": 128 * 32,
