@@ -27,6 +27,7 @@ def test_the_prompt_holds_the_calls_the_task_the_memory_and_the_screen():
     assert (system["role"], user["role"]) == ("system", "user")
     for call in ("tap(index)", "text(input_str)", "swipe(index, direction, dist)", "finish(message)"):
         assert call in system["content"]
+    for call in ("tap(n)", "text(s)", "swipe(n, direction, dist)", "finish(message)"):
         assert call in messages(TERSE, "", [], "")[0]["content"]
     assert user["content"] == 'Open Clock.\n\nHistory Information: ["On Home."]\n\nCurrent Information: ;;Home'
     assert messages(TERSE, "Open Clock.", ["On Home."], ";;Home")[1]["content"] == (
