@@ -13,8 +13,9 @@ demo: $(VENV)/.ready
 	$(RECIPES) pull edgezoo/pocket-135m-GGUF --file q8_0 --to runs
 	$(RECIPES) act --model runs/Pocket-135M-Q8_0.gguf
 
+# A file's tests stay in one process, since they share what is slow to make.
 test: $(VENV)/.ready
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n 2 --dist loadfile
 
 # Proofs that take minutes: twenty kills, a wheel in a clean environment.
 proofs: $(VENV)/.ready

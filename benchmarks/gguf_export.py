@@ -1,8 +1,8 @@
 """How long a checkpoint takes to become GGUF, and with how much memory, beside llama.cpp's converter and quantizer.
 
 Run: python benchmarks/gguf_export.py CHECKPOINT [--converter PATH] [--quantizer PATH] [--rounds N]. CHECKPOINT is a
-local folder. `--converter` is `convert_hf_to_gguf.py` of a llama.cpp tree (its `gguf-py` is put on the path),
-`--quantizer` the program `llama-quantize`, or a `libllama` shared object. Each export is a process of its own, so
+local folder. `--converter` is `convert_hf_to_gguf.py` of a llama.cpp tree (its `gguf-py` is put on the path);
+`--quantizer` is the program `llama-quantize`, or a `libllama` shared object. Each export is a process of its own, so
 imports count; the rounds take turns, so that a busy machine is busy for all. With both given, every tensor is compared
 byte by byte.
 """
@@ -92,21 +92,21 @@ def theirs(checkpoint: Path, folder: Path, type_: str, converter: Path, quantize
     return seconds + more_seconds, max(peak, more_peak)
 
 
+def bytes_of(tensor: gguf_header.Tensor) -> bytes:
+    """One at a time: a process that is started counts this one's memory as its own until it has begun."""
+    with tensor.file.open("rb") as stream:
+        stream.seek(tensor.offset)
+        return stream.read(tensor.bytes)
+
+
 def same_tensors(left: Path, right: Path) -> str:
     """How many tensors are the same byte for byte."""
     one, other = gguf_header.read(left), gguf_header.read(right)
-    data = left.read_bytes(), right.read_bytes()
     found = {tensor.name: tensor for tensor in other.tensors}
-    same = 0
-    for tensor in one.tensors:
-        twin = found.get(tensor.name)
-        same += (
-            twin is not None
-            and twin.type == tensor.type
-            and (
-                data[0][tensor.offset : tensor.offset + tensor.bytes] == data[1][twin.offset : twin.offset + twin.bytes]
-            )
-        )
+    twins = [(tensor, found.get(tensor.name)) for tensor in one.tensors]
+    same = sum(
+        twin is not None and tensor.type == twin.type and bytes_of(tensor) == bytes_of(twin) for tensor, twin in twins
+    )
     return f"{same}/{len(other.tensors)}"
 
 

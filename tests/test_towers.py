@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from zoo import towers
 from zoo.errors import ModelError
-from zoo.formats import weights
+from zoo.formats import vision, weights
 
 
 def changed(source: Path, folder: Path, change: Callable[[str, torch.Tensor], torch.Tensor]) -> Path:
@@ -27,18 +27,14 @@ def louder(words: str) -> Callable[[str, torch.Tensor], torch.Tensor]:
 
 
 def mmproj(checkpoint: Path, file: Path, unknown: bool = False) -> Path:
-    """A vision file as llama.cpp's converter names it, without what it cuts up."""
+    """A vision file as llama.cpp's converter cuts and names it."""
     writer = gguf.GGUFWriter(file, "clip")
-    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.MMPROJ, 8)
     count = 0
-    for tensor in weights.index(checkpoint):
-        inner = tensor.name.removeprefix("model.")
-        name = names.get_name(inner, try_suffixes=(".weight", ".bias"))
-        if name and inner.startswith("visual."):
-            values = tensor.load()
-            stored = values.astype(np.float16) if values.ndim == 2 else values
-            writer.add_tensor(f"x{count}" if unknown else name, stored)
-            count += 1
+    for tensor in vision.vision_tensors(weights.index(checkpoint), 2):
+        values = tensor.load()
+        stored = values.astype(np.float16) if values.ndim == 2 else values
+        writer.add_tensor(f"x{count}" if unknown else tensor.name, stored)
+        count += 1
     assert count > 15
     writer.write_header_to_file()
     writer.write_kv_data_to_file()

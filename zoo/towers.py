@@ -6,13 +6,13 @@ checkpoint in bfloat16 and its copy in float32 are the same; one tensor is in me
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import ModelError
-from zoo.formats import gguf_header, weights
+from zoo.formats import gguf_header, vision, weights
 from zoo.formats.weights import StoredTensor
 
 if TYPE_CHECKING:
@@ -116,59 +116,36 @@ def changes(base: Path, trained: Path) -> TowerChanges:
 def check_projector(mmproj: Path, checkpoint: Path) -> str:
     """Whether a vision file for llama.cpp (`mmproj`) holds this checkpoint's vision tower and projector.
 
-    Tensors that the format keeps whole are compared value by value, in the file's type; the few that it cuts up (a
-    convolution over two frames, one matrix for query, key and value) are compared by their parts.
+    Every tensor is compared value by value, in the file's type, cut up as the format cuts it (`zoo.formats.vision`).
 
     Returns a sentence on how much was compared. Raises ModelError naming the first tensor that differs, and when less
     than half of the file's tensors were found in the checkpoint: then nobody knows what they are.
     """
     header = gguf_header.read(mmproj)
-    ours = {name: tensor for name, tensor in _by_name(checkpoint).items() if tower_of(name) in ("vision", "projector")}
+    stored = weights.index(checkpoint)
+    ours = {tensor.name: tensor for tensor in vision.vision_tensors(stored, _blocks(stored))}
     if not ours:
         raise ModelError(f"{checkpoint} has no vision tower, but {mmproj.name} lies beside it; remove the file")
-    names = _projector_names(ours)
-    found = 0
-    for tensor in header.tensors:
-        if tensor.name not in names:
-            continue
-        found += 1
-        source, part = names[tensor.name]
-        if not _close(_read_gguf(mmproj, tensor), _part(ours[source].load(), part), tensor.type):
+    known = [tensor for tensor in header.tensors if tensor.name in ours]
+    for tensor in known:
+        source = ours[tensor.name]
+        if not _close(_read_gguf(mmproj, tensor), source.load(), tensor.type):
             raise ModelError(
-                f"{mmproj.name}: {tensor.name} is not the checkpoint's {source}: the file was made of another model, "
-                "perhaps of the one before training; export it again from this checkpoint"
+                f"{mmproj.name}: {tensor.name} is not the checkpoint's {source.stored.name}: the file was made of "
+                "another model, perhaps of the one before training; export it again from this checkpoint"
             )
-    if 2 * found < len(header.tensors):
+    if 2 * len(known) < len(header.tensors):
         raise ModelError(
-            f"{mmproj.name}: only {found} of its {len(header.tensors)} tensors are known here by name, so that nobody "
-            "can say whether they are this checkpoint's; export it again with this package"
+            f"{mmproj.name}: only {len(known)} of its {len(header.tensors)} tensors are known here by name, so that "
+            "nobody can say whether they are this checkpoint's; export it again with this package"
         )
-    return f"{found} of {len(header.tensors)} tensors are the checkpoint's"
+    return f"{len(known)} of {len(header.tensors)} tensors are the checkpoint's"
 
 
-def _projector_names(ours: Mapping[str, StoredTensor]) -> dict[str, tuple[str, int | None]]:
-    """Name in the vision file -> (name in the checkpoint, which third of it, or all)."""
-    import gguf
-
-    blocks = 1 + max((int(word) for name in ours for word in name.split(".") if word.isdigit()), default=0)
-    table = gguf.get_tensor_name_map(gguf.MODEL_ARCH.MMPROJ, blocks)
-    found: dict[str, tuple[str, int | None]] = {}
-    for name in ours:
-        if target := table.get_name(name, try_suffixes=(".weight", ".bias")):
-            found[target] = (name, None)
-        if ".attn.qkv." in name:
-            for third, letter in enumerate("qkv"):
-                split = name.replace(".attn.qkv.", f".attn.{letter}.")
-                if target := table.get_name(split, try_suffixes=(".weight", ".bias")):
-                    found[target] = (name, third)
-    return found
-
-
-def _part(values: "np.ndarray[Any, Any]", third: int | None) -> "np.ndarray[Any, Any]":
-    if third is None:
-        return values
-    rows = len(values) // 3
-    return values[third * rows : (third + 1) * rows]
+def _blocks(stored: Sequence[StoredTensor]) -> int:
+    """The number of blocks of the vision tower, by the names of its tensors."""
+    words = (word for tensor in stored if "visual.blocks." in tensor.name for word in tensor.name.split("."))
+    return 1 + max((int(word) for word in words if word.isdigit()), default=0)
 
 
 def _close(found: "np.ndarray[Any, Any]", expected: "np.ndarray[Any, Any]", type_: str) -> bool:

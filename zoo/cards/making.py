@@ -74,6 +74,8 @@ def _scripted(record: StageRecord) -> str:
     if record.kind == "tiny-rows":
         return "rows made on the spot for the tiny twin"
     settings = record.settings
+    if settings["source"] == "dataset":
+        return "a dataset in OpenPhone's columns"
     detours = f", {100 * settings['detours']:.0f} % with a detour" if settings["detours"] else ""
     return f"scripted expert, split `{settings['split']}`, {settings['tasks']:,} tasks{detours}"
 

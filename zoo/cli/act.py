@@ -5,23 +5,24 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from difflib import get_close_matches
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import click
 
 from zoo.cli.library import find
 from zoo.cli.models import open_model, resolve_model
+from zoo.environments import Split
 from zoo.errors import ZooError
 
 if TYPE_CHECKING:
     from zoo.agent import Answerer, Episode, Situation
-    from zoo.environments import Split, Task
+    from zoo.environments import Task
     from zoo.schema import AgentSpec
     from zoo.serving import Runtime
 
 __all__ = ["act"]
 
-_SPLITS = ("train", "held-out-parameters", "held-out-templates")
+_SPLITS = get_args(Split)
 _DRAWN = 400
 _EXAMPLES = 5
 
@@ -50,7 +51,7 @@ def act(
     model: str,
     part: str,
     recipe: str,
-    split: "Split",
+    split: Split,
     seed: int,
     threads: int | None,
     offline: bool,
@@ -77,7 +78,7 @@ def act(
         click.echo(json.dumps(_as_data(episode)))
 
 
-def _task(spec: "AgentSpec", words: str | None, split: "Split", seed: int) -> "Task":
+def _task(spec: "AgentSpec", words: str | None, split: Split, seed: int) -> "Task":
     from zoo.agent import open_environment
 
     drawn = open_environment(spec).draw_tasks(split, _DRAWN, seed)

@@ -5,7 +5,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 from rich.console import Console
@@ -15,6 +15,8 @@ from zoo.cache import default_root
 from zoo.cli.library import find
 from zoo.cli.models import DEFAULT_PART, open_model, resolve_model
 from zoo.cli.scoreboard import bar, score_table
+from zoo.environments import Split
+from zoo.registry import ENVIRONMENTS
 
 if TYPE_CHECKING:
     from zoo.agent import Answerer
@@ -23,8 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate"]
 
-_WORLDS = ("phone", "miniwob", "android")
-_SPLITS = ("train", "held-out-parameters", "held-out-templates")
+_WORLDS = tuple(ENVIRONMENTS)
+_SPLITS = get_args(Split)
 
 
 @click.command("eval")

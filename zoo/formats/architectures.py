@@ -64,7 +64,7 @@ def of(config: Mapping[str, Any]) -> Architecture:
     names = config.get("architectures") or ["none named"]
     if names[0] not in ARCHITECTURES:
         raise ExportError(
-            f"no GGUF export for the architecture {names[0]}; known: {', '.join(ARCHITECTURES)}. "
+            f"no GGUF export for the architecture {names[0]}; known: {', '.join(sorted(ARCHITECTURES))}. "
             "A new one is a row in zoo/formats/architectures.py"
         )
     return ARCHITECTURES[names[0]]
