@@ -25,6 +25,10 @@ def recipes(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=home)
 
 
+def commits(result: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(repo["repo"], repo["commit"]) for repo in result["published"]]
+
+
 @pytest.fixture(scope="module", params=RECIPES)
 def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path, dict[str, Any]]:
     """A recipe, the folder where it ran, and what the run printed for machines."""
@@ -53,7 +57,7 @@ def test_the_same_command_again_finds_everything_cached_and_published(
 ) -> None:
     name, home, result = made
     again = recipes(home, "run", name, "--tiny", "--json")
-    assert json.loads(again.stdout)["published"] == result["published"]
+    assert commits(json.loads(again.stdout)) == commits(result)  # the address differs: a free port each time
     assert "starts" not in again.stderr and again.stderr.count("cached") >= len(result["stages"])
 
 
