@@ -133,6 +133,8 @@ def second_text(seconds: float) -> str:
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, float) and abs(value) >= 1000:
+        return f"{value:,.0f}"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
