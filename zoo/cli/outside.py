@@ -16,7 +16,6 @@ from zoo.cache import Cache
 from zoo.checkpoints_on_hub import Place
 from zoo.errors import HubError
 from zoo.hub import Endpoint, Kind, Pinned
-from zoo.local_hub import running
 from zoo.local_hub.reading import commit_of, file_of
 from zoo.plan import StageInput
 from zoo.preflight import BaseModel
@@ -93,6 +92,8 @@ class Outside:
     @contextmanager
     def embedded(self) -> Iterator[Endpoint]:
         """The embedded Hub, served while the block runs, by whoever serves it already or by this process."""
+        from zoo.local_hub import running
+
         with running(self.hub_root) as endpoint:
             yield endpoint
 

@@ -7,6 +7,17 @@ histories, collections; downloads with ranges; a page to look at it all. Not cov
 beyond listing them, running Spaces, and more than one user.
 """
 
-from zoo.local_hub.server import client_environment, live, running, serve, token_of
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from zoo.local_hub.server import client_environment, live, running, serve, token_of
 
 __all__ = ["client_environment", "live", "running", "serve", "token_of"]
+
+
+def __getattr__(name: str) -> Any:
+    """The server and its web framework are imported when they are asked for: a plan reads the folder, no more."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("zoo.local_hub.server"), name)
