@@ -4,21 +4,9 @@ import ctypes
 from typing import Any
 
 from zoo.serving import LlamaRuntime
+from zoo.serving.llama_library import TokenScore, TokenScores
 
 __all__ = ["accepts"]
-
-
-class _Candidate(ctypes.Structure):
-    _fields_ = (("id", ctypes.c_int32), ("logit", ctypes.c_float), ("p", ctypes.c_float))
-
-
-class _Candidates(ctypes.Structure):
-    _fields_ = (
-        ("data", ctypes.POINTER(_Candidate)),
-        ("size", ctypes.c_size_t),
-        ("selected", ctypes.c_int64),
-        ("sorted", ctypes.c_bool),
-    )
 
 
 def accepts(runtime: LlamaRuntime, grammar: str, text: str) -> bool:
@@ -36,18 +24,13 @@ def accepts(runtime: LlamaRuntime, grammar: str, text: str) -> bool:
 
 
 def _sampler(library: Any, runtime: LlamaRuntime, grammar: str) -> ctypes.c_void_p:
-    library.llama_sampler_init_grammar.restype = ctypes.c_void_p
-    library.llama_sampler_init_grammar.argtypes = (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p)
-    library.llama_sampler_apply.argtypes = (ctypes.c_void_p, ctypes.POINTER(_Candidates))
-    library.llama_sampler_accept.argtypes = (ctypes.c_void_p, ctypes.c_int32)
-    library.llama_sampler_free.argtypes = (ctypes.c_void_p,)
     sampler = library.llama_sampler_init_grammar(runtime._vocabulary, grammar.encode(), b"root")
     assert sampler, f"llama.cpp does not read the grammar:\n{grammar}"
     return ctypes.c_void_p(sampler)
 
 
 def _may(library: Any, sampler: ctypes.c_void_p, token: int) -> bool:
-    candidate = (_Candidate * 1)(_Candidate(token, 1.0, 0.0))
-    candidates = _Candidates(candidate, 1, -1, False)
+    candidate = (TokenScore * 1)(TokenScore(token, 1.0, 0.0))
+    candidates = TokenScores(candidate, 1, -1, False)
     library.llama_sampler_apply(sampler, ctypes.byref(candidates))
     return candidate[0].logit != float("-inf")
