@@ -125,12 +125,14 @@ class Browser:
                 time.sleep(_DYING_SECONDS / 100)
 
     def _throw_away(self) -> None:
-        """Delete the profile; what a dying process still writes is deleted at the next try."""
+        """Delete the profile until it stays away: a browser's helpers outlive it by a moment and write their caches."""
+        away = 0
         for _ in range(_TRIES):
             shutil.rmtree(self._profile, ignore_errors=True)
-            if not self._profile.exists():
-                return
             time.sleep(_DYING_SECONDS / _TRIES)
+            away = 0 if self._profile.exists() else away + 1
+            if away == 2:
+                return
 
     def _start(self) -> None:
         from selenium import webdriver
