@@ -17,7 +17,12 @@ from zoo.errors import EnvironmentFailure, EpisodeLost
 from zoo.playground import EpisodeLog, Session
 from zoo.schema import AgentSpec
 
-needs_browser = pytest.mark.skipif(bool(missing()), reason=f"MiniWoB++ needs {missing()}")
+
+def needs_browser(test):
+    """A real browser on busy cores is slow, and now and then not ready in time: these are proofs, not everyday tests."""
+    return pytest.mark.slow(pytest.mark.skipif(bool(missing()), reason=f"MiniWoB++ needs {missing()}")(test))
+
+
 needs_pages = pytest.mark.skipif("package" in missing(), reason=f"MiniWoB++ needs {missing()}")
 SPEC = AgentSpec(world="miniwob", style="terse")
 
