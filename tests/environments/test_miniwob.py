@@ -19,7 +19,7 @@ from zoo.schema import AgentSpec
 
 
 def needs_browser(test):
-    """A real browser on busy cores is slow, and now and then not ready in time: these are proofs, not everyday tests."""
+    """A real browser on busy cores is slow, and now and then not ready in time: proofs, not everyday tests."""
     return pytest.mark.slow(pytest.mark.skipif(bool(missing()), reason=f"MiniWoB++ needs {missing()}")(test))
 
 
