@@ -22,6 +22,8 @@ from zoo.errors import EpisodeLost
 
 __all__ = ["MiniwobEnvironment"]
 
+# On busy cores the driver comes back before the page's own script has run.
+_LOADED = "return document.readyState === 'complete' && typeof genProblem === 'function';"
 _BEGIN = """
 core.EPISODE_MAX_TIME = 2000000000;
 Math.seedrandom(arguments[0]);
@@ -71,8 +73,9 @@ class MiniwobEnvironment:
         if self._browser is None:
             self._browser = self._open()
         self._browser.open((html_folder() / f"{task.app}.html").as_uri())
+        self._until(_LOADED)
         self._browser.script(_BEGIN, str(task.world))
-        self._until_ready()
+        self._until("return WOB_TASK_READY;")
         self.done, self.steps, self.reward = False, 0, 0.0
         self.touched: list[str] = []
         self.task: Task = task
@@ -144,9 +147,10 @@ class MiniwobEnvironment:
             raise EpisodeLost("the browser was closed")
         return self._browser
 
-    def _until_ready(self) -> None:
+    def _until(self, condition: str) -> None:
+        """Wait until a script returns true. Raises EpisodeLost when that takes too long."""
         waited = 0.0
-        while not self._held.script("return WOB_TASK_READY;"):
+        while not self._held.script(condition):
             if waited >= _READY_SECONDS:
                 raise EpisodeLost("the page did not get ready")
             self._sleep(_SETTLE_SECONDS)
