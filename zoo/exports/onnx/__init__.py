@@ -89,7 +89,7 @@ def convert(
     progress(2, 3, doing="describe")
     layout.write_descriptions(checkpoint, folder)
     progress(3, 3, doing="done")
-    seconds = round(time.perf_counter() - started, 1)
+    seconds = round(time.perf_counter() - started, 3)
     how = "genai" if variant.startswith("genai-") else exporter
     return {"variant": variant, "file": onnx_files.FILES[variant], "exporter": how, "seconds": seconds, **found}
 
