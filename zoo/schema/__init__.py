@@ -1,0 +1,48 @@
+"""The one place that says what a recipe key means.
+
+The string under a field is its comment, its text in the JSON Schema and its help. Options of TRL, peft and mergekit are
+not declared again: they stand verbatim under `trl:`, `lora:` and `mergekit:` and are checked against the libraries'
+own classes (`zoo.options`).
+"""
+
+from zoo.schema.agent import AgentSpec
+from zoo.schema.data import DataSpec, TinyRowsSpec, TinySpec
+from zoo.schema.exporting import GGUFSpec, ImportanceSpec, ONNXSpec
+from zoo.schema.measuring import EvaluateSpec, Gate, VerifySpec
+from zoo.schema.merging import MergeSpec
+from zoo.schema.publishing import PublishSpec
+from zoo.schema.recipe import Hardware, Recipe, TinyTwin
+from zoo.schema.reference import Accepts, FilesRef, ModelRef, RowsRef, ScoresRef
+from zoo.schema.references import references
+from zoo.schema.settings import Settings, StageSpec
+from zoo.schema.training import GRPOSpec, RewardSpec, SFTSpec, TrainingSpec
+
+__all__ = [
+    "Accepts",
+    "AgentSpec",
+    "DataSpec",
+    "EvaluateSpec",
+    "FilesRef",
+    "GGUFSpec",
+    "GRPOSpec",
+    "Gate",
+    "Hardware",
+    "ImportanceSpec",
+    "MergeSpec",
+    "ModelRef",
+    "ONNXSpec",
+    "PublishSpec",
+    "Recipe",
+    "RewardSpec",
+    "RowsRef",
+    "SFTSpec",
+    "ScoresRef",
+    "Settings",
+    "StageSpec",
+    "TinyRowsSpec",
+    "TinySpec",
+    "TinyTwin",
+    "TrainingSpec",
+    "VerifySpec",
+    "references",
+]
