@@ -10,6 +10,7 @@ from zoo.schema import (
     Accepts,
     GGUFSpec,
     GRPOSpec,
+    LatencySpec,
     MergeSpec,
     ONNXSpec,
     PublishSpec,
@@ -37,6 +38,7 @@ def problems(recipe: Recipe, where: Where, *, tiny: bool = False) -> list[Proble
         or list(_circles(recipe, where))
         or [
             *_gates(recipe, where),
+            *_measured_types(recipe, where),
             *_adapters(recipe, where),
             *_exported_adapters(recipe, where),
             *_published_graphs(recipe, where),
@@ -141,6 +143,19 @@ def _gates(recipe: Recipe, where: Where) -> Iterator[Problem]:
                     f"{name}.{key} names {unknown}, but {spec.export} writes no {unknown}",
                     did_you_mean(unknown, types),
                 )
+
+
+def _measured_types(recipe: Recipe, where: Where) -> Iterator[Problem]:
+    """What is measured must be exported."""
+    for name, spec in recipe.stages.items():
+        if not isinstance(spec, LatencySpec) or not isinstance(spec.export, StageRef):
+            continue
+        made = recipe.stages[spec.export.name]
+        types = list(made.variants if isinstance(made, ONNXSpec) else getattr(made, "types", ()))
+        for place, unknown in enumerate(spec.types or ()):
+            if unknown not in types:
+                spot, what = where(("stages", name, "types", place)), f"{spec.export} writes no {unknown}"
+                yield Problem(spot, f"{name}.types names {unknown}, but {what}", did_you_mean(unknown, types))
 
 
 def _adapters(recipe: Recipe, where: Where) -> Iterator[Problem]:

@@ -47,6 +47,7 @@ STAGES: dict[str, StageEntry] = {
     "gguf": StageEntry("zoo.schema:GGUFSpec", "zoo.exports.gguf:run", 2, "files", "export", _LLAMA),
     "onnx": StageEntry("zoo.schema:ONNXSpec", "zoo.exports.onnx:run", 1, "files", "onnx", _ONNX),
     "verify": StageEntry("zoo.schema:VerifySpec", "zoo.verify:run", 2, "scores", "export", (*_LLAMA, "matplotlib")),
+    "latency": StageEntry("zoo.schema:LatencySpec", "zoo.latency:run", 1, "scores", "export", _LLAMA),
     "publish": StageEntry(
         "zoo.schema:PublishSpec",
         "zoo.publish:run",

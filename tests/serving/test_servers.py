@@ -12,7 +12,7 @@ import uvicorn
 from zoo.errors import EnvironmentFailure, ExportError
 from zoo.serving import LlamaRuntime, TorchRuntime, open_gguf
 from zoo.serving.llama_server import ask, llama_server
-from zoo.serving.torch_server import application
+from zoo.serving.runtime_server import application
 
 openai = pytest.importorskip("openai")
 httpx = pytest.importorskip("httpx")

@@ -144,11 +144,7 @@ def resolve_model(named: str, part: str, offline: bool) -> Path:
 
 
 def open_model(path: Path, threads: int | None, device: str = "cpu") -> "Runtime":
-    """The runtime of a file or folder. Raises ModelError when it is neither a GGUF file nor a folder."""
-    from zoo.serving import open_gguf, open_torch
+    """The runtime of a file or folder. Raises ModelError when it is none of the forms that `zoo.serving` opens."""
+    from zoo import serving
 
-    if path.is_dir():
-        return open_torch(path, device)
-    if path.suffix != ".gguf":
-        raise ModelError(f"{path}: neither a .gguf file nor a folder with a checkpoint")
-    return open_gguf(path, threads)
+    return serving.open_model(path, threads=threads, device=device)

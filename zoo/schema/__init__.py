@@ -8,7 +8,7 @@ own classes (`zoo.options`).
 from zoo.schema.agent import AgentSpec
 from zoo.schema.data import DataSpec, TinyRowsSpec, TinySpec
 from zoo.schema.exporting import GGUFSpec, ImportanceSpec, ONNXSpec
-from zoo.schema.measuring import EvaluateSpec, Gate, VerifySpec
+from zoo.schema.measuring import EvaluateSpec, Gate, LatencySpec, VerifySpec
 from zoo.schema.merging import MergeSpec
 from zoo.schema.publishing import PublishSpec
 from zoo.schema.recipe import Hardware, Recipe, TinyTwin
@@ -28,6 +28,7 @@ __all__ = [
     "Gate",
     "Hardware",
     "ImportanceSpec",
+    "LatencySpec",
     "MergeSpec",
     "ModelRef",
     "ONNXSpec",

@@ -1,8 +1,8 @@
 """Grammars in GBNF, read into rules: the same language that llama.cpp decodes under, for runtimes that have none.
 
-The language: https://github.com/ggml-org/llama.cpp/blob/master/grammars/README.md. Covered: literals, classes, `.`, names,
-groups, `|`, `* + ?` and `{m,n}`, comments. Not covered: tokens named by their number (`<[12]>`), which no two tokenizers
-share.
+The language: https://github.com/ggml-org/llama.cpp/blob/master/grammars/README.md. Covered: literals, classes, `.`,
+names, groups, `|`, `* + ?` and `{m,n}`, comments. Not covered: tokens named by their number (`<[12]>`), which no two
+tokenizers share.
 
 A library was tried for this: llguidance 1.9 turns GBNF into a lexer's greedy terminals, under which the agent's own
 answers are refused (`</` is read as more prose), so the few rules are read here.
@@ -155,7 +155,7 @@ class _Reader:
         return (*item * least, *self._optional(item, None if most is None else most - least))
 
     def _optional(self, item: Way, often: int | None) -> Way:
-        """`item` any number of times, or so many at most: each stands in front of the rest, so that none is read twice."""
+        """`item` any number of times, or so many at most: each in front of the rest, so that none is read twice."""
         if often is None:
             name = self._rule(())
             self._made[name] = ((*item, name), ())

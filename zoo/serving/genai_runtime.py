@@ -164,13 +164,13 @@ class GenaiRuntime:
             self._generator.rewind_to(count)
         del self.cached[count:]
 
-    def feed(self, token_ids: list[int], wanted: int) -> "np.ndarray[Any, Any]":
-        """Append tokens to the cache; logits [wanted, V] of the last ones."""
+    def feed(self, token_ids: list[int], wanted: int) -> "list[np.ndarray[Any, Any]]":
+        """Append tokens to the cache; logits [V] of the last `wanted`."""
         import numpy as np
 
         self._generator.append_tokens(np.array(token_ids, np.int32))
         self.cached += token_ids
-        return self._generator.get_output("logits")[0, -wanted:]  # type: ignore[no-any-return]  # GenAI is untyped
+        return list(self._generator.get_output("logits")[0, -wanted:])
 
     def check_fit(self, prompt_tokens: int, new_tokens: int) -> None:
         """Raises DataError for a prompt that is empty or leaves no room for the answer."""

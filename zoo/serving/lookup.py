@@ -1,9 +1,9 @@
 """What an answer probably goes on with, looked up in what was read and said before: a guess that costs no model.
 
-Prompt lookup (A. Saxena, https://github.com/apoorvumang/prompt-lookup-decoding): the last few tokens are searched in the
-prompt, and what followed them there is guessed to follow again. Here the earlier answers of the same model are searched
-too: an agent's answers copy labels from the screen, and their tags from each other. A guess is checked by the model in
-one step for all its tokens, so that a wrong one costs time and changes nothing.
+Prompt lookup (A. Saxena, https://github.com/apoorvumang/prompt-lookup-decoding): the last few tokens are searched in
+the prompt, and what followed them there is guessed to follow again. Here the earlier answers of the same model are
+searched too: an agent's answers copy labels from the screen, and their tags from each other. A guess is checked by the
+model in one step for all its tokens, so that a wrong one costs time and changes nothing.
 """
 
 from collections import deque

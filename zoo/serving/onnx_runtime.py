@@ -146,8 +146,8 @@ class OnnxRuntime:
             self._past = [array[:, :, :count] for array in self._past]
             del self.cached[count:]
 
-    def feed(self, token_ids: list[int], wanted: int) -> "np.ndarray[Any, Any]":
-        """Append tokens to the cache; logits [wanted, V] of the last ones."""
+    def feed(self, token_ids: list[int], wanted: int) -> "list[np.ndarray[Any, Any]]":
+        """Append tokens to the cache; logits [V] of the last `wanted`."""
         import numpy as np
 
         past = len(self.cached)
@@ -155,7 +155,7 @@ class OnnxRuntime:
         ids, mask = np.array([token_ids], np.int64), np.ones((1, total), np.int64)
         logits, *self._past = self._run(ids, mask, np.arange(past, total)[None], self._past)
         self.cached += token_ids
-        return logits[0, -wanted:]  # type: ignore[no-any-return]  # onnxruntime is untyped
+        return list(logits[0, -wanted:])
 
     def _run(self, ids: Any, mask: Any, positions: Any, past: Sequence[Any]) -> list[Any]:
         feed = {"input_ids": ids, "attention_mask": mask, **dict(zip(self._past_names, past, strict=True))}

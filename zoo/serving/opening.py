@@ -39,8 +39,8 @@ def open_model(
     together, where a cache is reserved. `device` and `dtype` are a checkpoint's. `reuse` and `lookup`: see
     `zoo.serving.stepwise`.
 
-    Raises ModelError for what is none of the four forms or several files at once, ExportError or ModelError when it does
-    not load, EnvironmentFailure when its runtime is not installed.
+    Raises ModelError for what is none of the four forms or several files at once, ExportError or ModelError when it
+    does not load, EnvironmentFailure when its runtime is not installed.
     """
     runtime: AnyRuntime
     found = _only(source) if source.is_dir() else source
@@ -75,7 +75,9 @@ def _only(folder: Path) -> Path:
         return folder / "model.onnx"
     if any(folder.glob("*.safetensors")):
         return folder
-    found = [*gguf_names.first_files(folder), *onnx_files.find(folder).values(), *folder.glob("*.onnx")]
+    models = [file for file in sorted(folder.glob("*.gguf")) if not file.name.startswith(("mmproj", "adapter"))]
+    first = [file for file in models if gguf_names.shards(file)[0] == file]
+    found = [*first, *onnx_files.find(folder).values(), *folder.glob("*.onnx")]
     if len(found) > 1:
         raise ModelError(f"{folder} holds {', '.join(file.name for file in found)}; name one of them")
     return found[0] if found else folder

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Row = np.ndarray[Any, Any]
     """Logits [V]."""
 
-__all__ = ["Choice", "Decoder", "answer", "likeliest", "logits", "step_seconds", "stream"]
+__all__ = ["Choice", "Decoder", "answer", "likeliest", "logits", "step_seconds", "stream", "token_seconds"]
 
 
 class Choice(Protocol):
@@ -50,7 +50,7 @@ class Decoder(Protocol):
         """Raises DataError for a prompt that is empty or leaves no room for the answer."""
         ...
 
-    def feed(self, token_ids: list[int], wanted: int) -> "Sequence[Row]":
+    def feed(self, token_ids: list[int], wanted: int) -> "list[Row]":
         """Append tokens; the logits of the last `wanted` of them, valid until the next call."""
         ...
 
@@ -117,6 +117,15 @@ def stream(decoder: Decoder, prompt: Sequence[int], max_new_tokens: int, grammar
     return spoken((token for token in tokens if not decoder.is_stop(token)), decoder.decode, started)
 
 
+def token_seconds(decoder: Decoder, prompt: Sequence[int], count: int) -> list[float]:
+    """When each of so many tokens was known, from the call on: by the loop that answers, the prompt computed from
+    nothing, nothing guessed, and no stop token heeded."""
+    started = time.perf_counter()
+    decoder.keep(0)
+    tokens = _tokens(decoder, prompt, count, None, plain=True)
+    return [time.perf_counter() - started for _ in tokens]
+
+
 def step_seconds(decoder: Decoder, steps: int) -> list[float]:
     """How long each of so many single tokens takes, after one that does not count."""
     decoder.keep(0)
@@ -130,11 +139,13 @@ def step_seconds(decoder: Decoder, steps: int) -> list[float]:
     return seconds
 
 
-def _tokens(decoder: Decoder, prompt: Sequence[int], max_new_tokens: int, grammar: str | None) -> Iterator[int]:
-    """What the model says next, again and again, the stop token included."""
+def _tokens(
+    decoder: Decoder, prompt: Sequence[int], max_new_tokens: int, grammar: str | None, plain: bool = False
+) -> Iterator[int]:
+    """What the model says next, again and again, the stop token included; `plain` guesses nothing and never stops."""
     decoder.check_fit(len(prompt), max_new_tokens)
     with decoder.choice(grammar) as choice:
-        lookup = Lookup(decoder.said.answers, prompt) if decoder.lookup else None
+        lookup = Lookup(decoder.said.answers, prompt) if decoder.lookup and not plain else None
         tokens, guess = list(prompt), list[int]()
         rows = _prefill(decoder, tokens)
         while True:
@@ -143,8 +154,9 @@ def _tokens(decoder: Decoder, prompt: Sequence[int], max_new_tokens: int, gramma
                 tokens.append(token)
                 yield token
                 said = len(tokens) - len(prompt)
-                if said == max_new_tokens or decoder.is_stop(token):
-                    decoder.said.note(tokens[len(prompt) :])
+                if said == max_new_tokens or (decoder.is_stop(token) and not plain):
+                    if not plain:
+                        decoder.said.note(tokens[len(prompt) :])
                     decoder.keep(min(len(decoder.cached), len(tokens) - 1))
                     return
                 choice.accept(token)
@@ -160,7 +172,7 @@ def _tokens(decoder: Decoder, prompt: Sequence[int], max_new_tokens: int, gramma
             decoder.calls += 1
 
 
-def _prefill(decoder: Decoder, prompt: list[int]) -> "Sequence[Row]":
+def _prefill(decoder: Decoder, prompt: list[int]) -> "list[Row]":
     """Compute what the cache does not hold, at least the last token; its logits."""
     shared = 0
     if decoder.reuse:
@@ -170,7 +182,7 @@ def _prefill(decoder: Decoder, prompt: list[int]) -> "Sequence[Row]":
     decoder.keep(shared)
     rest = prompt[len(decoder.cached) :]
     decoder.prefilled_tokens, decoder.calls = len(rest), 0
-    rows: Sequence[Row] = ()
+    rows: list[Row] = []
     for first in range(0, len(rest), decoder.chunk):
         rows = decoder.feed(rest[first : first + decoder.chunk], 1)
         decoder.calls += 1

@@ -25,7 +25,7 @@ _Places = frozenset[int]
 class TokenGrammar:
     """Where one answer stands in a grammar.
 
-    `token_bytes`: of every token what it writes, None for one that writes nothing; `stops`: the tokens that end an answer.
+    `token_bytes`: of every token what it writes, None for one that writes nothing; `stops`: tokens that end an answer.
 
     Raises DataError when the text is no grammar, see `zoo.serving.gbnf.read`.
     """
@@ -174,7 +174,7 @@ def _length(first: int) -> int:
 
 
 def _span(rest: bytes) -> tuple[int, int]:
-    """The first and the last code point whose UTF-8 begins with these bytes; the last below the first where none does."""
+    """The first and last code point whose UTF-8 begins with these bytes; the last below the first where none does."""
     length = _length(rest[0])
     missing = length - len(rest)
     value = rest[0] & (0xFF >> (length + 1))

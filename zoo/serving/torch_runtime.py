@@ -1,8 +1,9 @@
 """A checkpoint folder in transformers: the reference that exports are compared with.
 
 Several chats are answered by transformers' own `generate` as one batch, padded on the left; one chat that is streamed,
-kept to a grammar, or answered with `reuse` or `lookup`, by the loop of `zoo.serving.stepwise`. Answers are the plain argmax whatever `generation_config.json` recommends
-(a repetition penalty would make torch answer otherwise than every other runtime).
+kept to a grammar, or answered with `reuse` or `lookup`, by the loop of `zoo.serving.stepwise`. Answers are the plain
+argmax whatever `generation_config.json` recommends (a repetition penalty would make torch answer otherwise than every
+other runtime).
 """
 
 import json
@@ -95,7 +96,7 @@ class TorchRuntime:
         """What the last prompt and answer of the loop cost: tokens that were computed, runs of the model."""
         self.chunk = _CHUNK
         self.reuse, self.lookup, self.said = False, False, Said()
-        """Off, since in bfloat16 a prompt in two parts is another sum: whoever measures the checkpoint wants neither."""
+        """Off: in bfloat16 a prompt in two parts is another sum, and whoever measures the checkpoint wants neither."""
         # The model's own copy is replaced too: generate() takes from it whatever the caller leaves at its default.
         model.generation_config = GenerationConfig(
             do_sample=False, eos_token_id=sorted(self.stop_ids) or None, pad_token_id=pad
@@ -200,8 +201,8 @@ class TorchRuntime:
         """Whether an answer ends at this token."""
         return token in self.stop_ids
 
-    def feed(self, token_ids: list[int], wanted: int) -> "np.ndarray[Any, Any]":
-        """Append tokens to the cache; logits [wanted, V] of the last ones."""
+    def feed(self, token_ids: list[int], wanted: int) -> "list[np.ndarray[Any, Any]]":
+        """Append tokens to the cache; logits [V] of the last `wanted`."""
         import torch
 
         with torch.inference_mode():
@@ -209,7 +210,7 @@ class TorchRuntime:
             output = self.model(input_ids=ids, past_key_values=self._cache, use_cache=True, logits_to_keep=wanted)
         self._cache = output.past_key_values
         self.cached += token_ids
-        return output.logits[0].float().cpu().numpy()  # type: ignore[no-any-return]  # torch is untyped here
+        return list(output.logits[0].float().cpu().numpy())
 
     def keep(self, count: int) -> None:
         """Forget all but the first `count` cached tokens; a cache that slides can only be forgotten as a whole."""
