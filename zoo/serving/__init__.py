@@ -1,4 +1,4 @@
-"""One opener, one `generate()`, `stream()`, `logits()` and tokenizer-true prompt path over torch, llama.cpp, ONNX and GenAI.
+"""One opener, one `generate()`, `stream()`, `logits()` and prompt path over torch, llama.cpp, ONNX Runtime and GenAI.
 
 Importing this imports none of the four; opening a model does.
 """
