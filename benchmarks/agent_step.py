@@ -3,10 +3,10 @@
     python benchmarks/agent_step.py CHECKPOINT FILE.gguf [--graph GENAI_FOLDER|GRAPH.onnx] [--steps 30] [--threads N]
 
 The agent first operates the phone with the file, and every prompt that it is asked is kept. Then each way answers
-each prompt, one way after the other at every step, so that a busy machine slows all alike. Every way has a model of its own
-and sees the steps in their order, as an agent's do. Printed: the median seconds a step, the ratio to transformers' plain
-`generate` and to llama.cpp's server without its prompt cache, how many tokens were computed, how often the model ran,
-and on how many steps the answer is letter for letter that of the same weights answered plainly.
+each prompt, one way after the other at every step, so that a busy machine slows all alike. Every way has a model of its
+own and sees the steps in their order, as an agent's do. Printed: the median seconds a step, the ratio to transformers'
+plain `generate` and to llama.cpp's server without its prompt cache, how many tokens were computed, how often the model
+ran, and on how many steps the answer is letter for letter that of the same weights answered plainly.
 
 `recipes run recipes/pocket-135m.yaml` makes CHECKPOINT (stage grpo) and FILE (stage gguf).
 """
@@ -181,10 +181,9 @@ def report(found: dict[str, Way], threads: int) -> None:
     """A table, and one JSON line."""
     slowest, server = median(found[TRANSFORMERS].seconds), median(found[SERVER].seconds)
     rows = list(rows_of(found, slowest, server))
-    print(
-        f"| way | s a step | vs {TRANSFORMERS} | vs {SERVER} | prompt tokens computed | runs of the model | same answers |"
-    )
-    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+    header = ["way", "s a step", f"x {TRANSFORMERS}", f"x {SERVER}"]
+    header += ["prompt tokens computed", "runs of the model", "same answers"]
+    print(f"| {' | '.join(header)} |\n| --- |{' ---: |' * (len(header) - 1)}")
     for row in rows:
         print("| " + " | ".join(str(value) for value in row.values()) + " |")
     agreed = mean(

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import uvicorn
-
 from exported_onnx import OnnxExport
 
 from zoo.errors import EnvironmentFailure, ExportError
