@@ -129,7 +129,7 @@ def test_a_type_that_is_not_exported_is_said_before_anything_runs(tmp_path: Path
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(
         "name: one\nsummary: s\nlicense: apache-2.0\nstages:\n"
-        "  gguf: {kind: gguf, model: ./model, types: [f16]}\n"
+        f"  gguf: {{kind: gguf, model: {tmp_path}/model, types: [f16]}}\n"
         "  latency:\n    kind: latency\n    export: stage:gguf\n    types: [q8_0]\n",
         "utf-8",
     )

@@ -110,16 +110,24 @@ def test_a_vision_language_model_answers_the_same_with_every_switch(tiny_vlm: Pa
 
 def test_guesses_are_what_followed_last_and_never_cross_from_one_answer_to_the_next() -> None:
     said = Said()
-    said.note([1, 2, 3, 4, 9])
-    said.note([1, 2, 3, 7, 9])
-    lookup = Lookup(said.answers, [5, 1, 2])
-    assert lookup.guess(12) == [3, 7, 9][: len(lookup.guess(12))] and lookup.guess(1) == [3]
-    for token in (3, 7, 9):
+    said.note([1, 2, 3, 4, 5, 6, 4, 9])
+    said.note([1, 2, 3, 4, 5, 6, 7, 9])
+    lookup = Lookup(said, [5, 1, 2, 3, 4, 5])
+    assert lookup.guess(12) == [6, 7, 9], "five tokens fit, and the later answer counts"
+    assert lookup.guess(1) == [6] and lookup.guess(0) == []
+    for token in (6, 7, 9):
         lookup.add(token)
     assert lookup.guess(12) == []
-    for number in range(20):
-        said.note([number])
-    assert len(said.answers) == 8
+    assert Lookup(Said(), [8, 1, 2, 3, 8]).guess(12) == [1], "one token fits, so that one is guessed"
+
+
+def test_answers_of_long_ago_are_forgotten() -> None:
+    said = Said()
+    said.note([1, 2, 3])
+    for number in range(100, 1000):
+        said.note([number] * 9)
+    assert Lookup(said, [1, 2]).guess(4) == [] and Lookup(said, [999]).guess(4) == [999]
+    assert len(said.index.tokens) < 5000
 
 
 def test_forms_are_opened_by_what_lies_there(

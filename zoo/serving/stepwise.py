@@ -145,7 +145,7 @@ def _tokens(
     """What the model says next, again and again, the stop token included; `plain` guesses nothing and never stops."""
     decoder.check_fit(len(prompt), max_new_tokens)
     with decoder.choice(grammar) as choice:
-        lookup = Lookup(decoder.said.answers, prompt) if decoder.lookup and not plain else None
+        lookup = Lookup(decoder.said, prompt) if decoder.lookup and not plain else None
         tokens, guess = list(prompt), list[int]()
         rows = _prefill(decoder, tokens)
         while True:
@@ -168,8 +168,7 @@ def _tokens(
             if len(decoder.cached) < len(tokens) - 1:
                 lookup = None  # its cache cannot be cut, so that each wrong guess would cost the whole prompt
             guess = lookup.guess(max_new_tokens - said - 1) if lookup else []
-            rows = decoder.feed([*tokens[len(decoder.cached) :], *guess], 1 + len(guess))
-            decoder.calls += 1
+            rows = _feed(decoder, [*tokens[len(decoder.cached) :], *guess], 1 + len(guess))
 
 
 def _prefill(decoder: Decoder, prompt: list[int]) -> "list[Row]":
@@ -182,8 +181,14 @@ def _prefill(decoder: Decoder, prompt: list[int]) -> "list[Row]":
     decoder.keep(shared)
     rest = prompt[len(decoder.cached) :]
     decoder.prefilled_tokens, decoder.calls = len(rest), 0
-    rows: list[Row] = []
-    for first in range(0, len(rest), decoder.chunk):
-        rows = decoder.feed(rest[first : first + decoder.chunk], 1)
+    return _feed(decoder, rest, 1)
+
+
+def _feed(decoder: Decoder, token_ids: list[int], wanted: int) -> "list[Row]":
+    """Append tokens, some at a time; the logits of the last `wanted`, which must fit into one call."""
+    ahead = max(0, len(token_ids) - decoder.chunk)
+    for start in range(0, ahead, decoder.chunk):
+        decoder.feed(token_ids[start : min(start + decoder.chunk, ahead)], 1)
         decoder.calls += 1
-    return rows
+    decoder.calls += 1
+    return decoder.feed(token_ids[ahead:], wanted)
