@@ -12,7 +12,7 @@ __all__ = ["Lookup", "Said"]
 
 _GUESSED = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 12, 7: 16, 8: 16}
 """Tokens that fit -> tokens that are guessed: the more fits, the farther the guess reaches. Replayed over 79 steps of a
-trained agent: 13 runs of the model a step in place of 66, and 93 tokens computed; bolder guesses made 12 runs of 115."""
+trained agent: 13 runs of the model a step in place of 66, 93 tokens computed; bolder guesses made 12 runs of 115."""
 _LONGEST = max(_GUESSED)
 _REMEMBERED = 4096
 """Tokens of earlier answers that are searched."""
