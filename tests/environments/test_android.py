@@ -112,7 +112,7 @@ def test_a_number_that_is_not_there_changes_nothing_and_costs_a_step(phone, envi
 
 def test_marks_are_drawn_on_the_real_screenshot(environment):
     environment.reset(ROTATE_OFF)
-    image = environment.picture()
+    image = environment.screenshot(marks=True)
     assert image.size == (1440, 3120)
     assert image.getpixel((100, 1200)) == (255, 0, 0)
     assert image.getpixel((700, 200)) == (255, 255, 255)

@@ -156,7 +156,7 @@ def test_every_task_opens_with_an_instruction_and_something_to_touch(environment
 @needs_browser
 def test_a_screen_is_drawn_with_its_numbers(environment):
     environment.reset(task("click-button"))
-    image = environment.picture()
+    image = environment.screenshot(marks=True)
     assert image.width > 160
     assert (255, 0, 0) in {colour for _, colour in image.getcolors(1 << 24)}
 

@@ -1,7 +1,8 @@
 """What episodes measure: AndroidLab's four (arXiv 2410.24024) and their cost, each with its sample and interval.
 
 Sources of the formulas: `Android-Lab/evaluation/task.py` and `generate_result.py`. Two stand-ins are named: the expert
-takes the place of AndroidLab's human in RRR, and equality of text screens that of near-identical screenshots in ROR.
+takes the place of AndroidLab's human in RRR, and equality of text screens that of near-identical screenshots in ROR
+where no pictures were taken.
 """
 
 from collections import defaultdict
@@ -11,7 +12,7 @@ from itertools import pairwise
 from statistics import mean
 
 from zoo.metrics import average, rate
-from zoo.playground.episodes import EpisodeRecord
+from zoo.playground.episodes import EpisodeRecord, StepRecord
 from zoo.records import Metric
 
 __all__ = ["Group", "groups", "measures", "reasonable_operations"]
@@ -73,12 +74,16 @@ def measures(records: Sequence[EpisodeRecord]) -> dict[str, Metric]:
 def reasonable_operations(record: EpisodeRecord) -> float | None:
     """AndroidLab's ROR of one episode, in percent: the share of steps after which the screen was another one.
 
-    The screen after the last step is not recorded, as there. None for an episode of fewer than two steps.
+    By the pictures of the screens where they were taken, else by their texts. The screen after the last step is not
+    recorded, as there. None for an episode of fewer than two steps.
     """
     if len(record.steps) < 2:
         return None
-    screens = [step.observation for step in record.steps]
-    return 100 * mean(before != after for before, after in pairwise(screens))
+    return 100 * mean(_changed(before, after) for before, after in pairwise(record.steps))
+
+
+def _changed(before: StepRecord, after: StepRecord) -> bool:
+    return before.observation != after.observation if after.changed is None else after.changed
 
 
 def _redundancy(record: EpisodeRecord) -> float | None:

@@ -111,6 +111,11 @@ class MiniwobEnvironment:
         return next_step(self.task, self.entries, self.touched)
 
     @property
+    def numbers(self) -> range:
+        """Of what can be touched."""
+        return range(1, len(self.boxes) + 1)
+
+    @property
     def stored(self) -> NoReturn:
         """Not there: nobody but the page knows its state."""
         raise NotImplementedError("a page's state cannot be compared")
@@ -119,11 +124,13 @@ class MiniwobEnvironment:
         """Not there: a browser cannot be copied, so detours of the expert are not made here."""
         raise NotImplementedError("a page cannot be copied; set detours: 0")
 
-    def picture(self) -> Any:
-        """The window as an image, with the number of each element beside it."""
+    def screenshot(self, marks: bool = False) -> Any:
+        """The window as an image; with `marks`, the number of each element beside it."""
         from PIL import Image, ImageDraw
 
         image = Image.open(BytesIO(self._held.picture())).convert("RGB")
+        if not marks:
+            return image
         draw = ImageDraw.Draw(image)
         for number, (left, top, right, bottom) in enumerate(self.boxes, start=1):
             draw.rectangle((left, top, right, bottom), outline="red")
