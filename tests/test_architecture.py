@@ -21,7 +21,7 @@ FLOORS = {
 NEIGHBOURS = {
     "errors": set(), "registry": set(),
     "schema": {"refs"}, "check": {"schema", "options", "source"}, "estimate": {"schema"}, "json_schema": {"schema"},
-    "action_grammar": {"actions"}, "prompt": {"memory"}, "evaluate": {"playground"},
+    "action_grammar": {"actions", "schema"}, "prompt": {"memory"}, "evaluate": {"playground"},
     "preflight": {"plan"}, "runner": {"worker"}, "cli": {"local_hub"},
     "checkpoints_on_hub": {"runner"},
 }  # fmt: skip
