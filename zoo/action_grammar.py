@@ -95,7 +95,9 @@ def grammar_files(agent: AgentSpec) -> dict[str, str]:
     >>> list(grammar_files(AgentSpec()))
     ['action.gbnf', 'action.schema.json']
     """
-    head = "# Answers of this agent: three tags, the last of them one call. Before decoding, replace the rule `index` by\n"
+    head = (
+        "# Answers of this agent: three tags, the last of them one call. Before decoding, replace the rule `index` by\n"
+    )
     head += '# the numbers of the elements on the screen, so that no call can miss: index ::= "1" | "2" | "3"\n'
     schema = json.dumps(answer_schema(), indent=2, ensure_ascii=False)
     return {GRAMMAR_NAME: head + answer_grammar(None, agent.answer_tokens), SCHEMA_NAME: f"{schema}\n"}

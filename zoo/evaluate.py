@@ -11,8 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from zoo.agent import Answerer, Generate, Situation, chat_of, open_environment, play
-from zoo.environments import Task
-from zoo.errors import DataError
+from zoo.environments import Task, choosing
 from zoo.playground import EPISODES_NAME, EpisodeRecord, ModelAgent, ask_runtime, groups, measures, recorded
 from zoo.records import StageContext, StageResult
 from zoo.schema import EvaluateSpec
@@ -53,10 +52,7 @@ def evaluate_anybody(spec: EvaluateSpec, answer: Answerer, ctx: StageContext) ->
 
 
 def _tasks(spec: EvaluateSpec, seed: int) -> Sequence[Task]:
-    try:
-        return open_environment(spec.agent).draw_tasks(spec.split, spec.tasks, seed)
-    except ValueError as error:
-        raise DataError(f"evaluate: `tasks: {spec.tasks}` is too many: {error}") from error
+    return choosing.choose_tasks(open_environment(spec.agent), spec.split, spec.templates, spec.tasks, seed)
 
 
 def _notes(records: Sequence[EpisodeRecord]) -> dict[str, Any]:

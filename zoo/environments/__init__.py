@@ -16,6 +16,7 @@ __all__ = [
     "ExpertStep",
     "Kind",
     "Observation",
+    "PartlyKnown",
     "Pictured",
     "Pictures",
     "Split",
@@ -129,6 +130,15 @@ class Closing(Protocol):
 
     def close(self) -> None:
         """Give it back; may be called twice."""
+
+
+@runtime_checkable
+class PartlyKnown(Protocol):
+    """A world whose expert does not know the way of every task."""
+
+    @staticmethod
+    def expert_knows(task: Task) -> bool:
+        """Whether it knows this one's."""
 
 
 @runtime_checkable

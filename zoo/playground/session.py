@@ -7,15 +7,14 @@ and whether each screen was another one than that before, by their pictures wher
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.actions import write
 from zoo.agent import Answerer, Episode, Situation, expert_answers, open_environment, play
-from zoo.environments import Pictured, Split, Task
+from zoo.environments import Pictured, Split, Task, choosing
 from zoo.environments.pictures import nearly_same, screenshot_of
-from zoo.errors import DataError, EpisodeLost
+from zoo.errors import EpisodeLost
 from zoo.playground.episodes import EpisodeLog, EpisodeRecord, StepRecord
 from zoo.playground.judge import Judge
 from zoo.playground.models import ModelAgent
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Session", "choose_tasks", "recorded"]
 
-_WIDEST_DRAW = 1 << 14
 _FREE_EXPERTS = frozenset({"phone", "phone-ten"})
 """Worlds where asking the expert for its whole way costs no browser and no device."""
 _WAITING = frozenset({"miniwob", "android"})
@@ -35,29 +33,8 @@ _WAITING = frozenset({"miniwob", "android"})
 
 
 def choose_tasks(spec: AgentSpec, split: Split, patterns: Sequence[str], count: int, seed: int) -> list[Task]:
-    """So many tasks of a split; with `patterns` (`clock.*`, `click-*`), only of templates that fit one.
-
-    Raises DataError when the world does not have so many.
-    """
-    world = open_environment(spec)
-    wanted = count
-    while True:
-        try:
-            drawn = list(world.draw_tasks(split, wanted, seed))
-        except ValueError as error:
-            known = sorted({task.template for task in world.draw_tasks(split, count, seed)}) if wanted > count else []
-            what = f"--tasks {' '.join(patterns)}: " if patterns else ""
-            names = f"; templates: {', '.join(known)}" if known else ""
-            raise DataError(f"{what}{count} episodes are too many for {spec.world}/{split}: {error}{names}") from error
-        fitting = [task for task in drawn if not patterns or any(fnmatchcase(task.template, p) for p in patterns)]
-        if len(fitting) >= count:
-            return fitting[:count]
-        if wanted >= _WIDEST_DRAW:
-            raise DataError(
-                f"--tasks {' '.join(patterns)}: {len(fitting)} tasks of {spec.world}/{split} fit, {count} are wanted; "
-                f"it has {', '.join(sorted({task.template for task in drawn}))}"
-            )
-        wanted *= 2
+    """So many tasks of a split of the agent's world. See `zoo.environments.choosing.choose_tasks`."""
+    return choosing.choose_tasks(open_environment(spec), split, patterns, count, seed, "--tasks")
 
 
 @dataclass(frozen=True)

@@ -111,6 +111,11 @@ class AndroidEnvironment:
         """See `zoo.environments.android.tasks.draw_tasks`."""
         return list(draw_tasks(split, count, seed))
 
+    @staticmethod
+    def expert_knows(task: Task) -> bool:
+        """Never: there is no expert."""
+        return False
+
     @property
     def device(self) -> Device:
         """The device, connected when it is first needed."""

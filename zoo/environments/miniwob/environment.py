@@ -15,8 +15,8 @@ from zoo.actions import Action
 from zoo.environments import ExpertStep, Observation, Split, Task
 from zoo.environments.line import Line, screen_text
 from zoo.environments.miniwob.browser import Browser
-from zoo.environments.miniwob.expert import next_step
-from zoo.environments.miniwob.page import READ_PAGE
+from zoo.environments.miniwob.expert import EXPERT_TASKS, next_step
+from zoo.environments.miniwob.page import AT_REST, READ_PAGE
 from zoo.environments.miniwob.tasks import draw_tasks, html_folder
 from zoo.errors import EpisodeLost
 
@@ -50,6 +50,8 @@ _DISTANCE = {"short": 40, "medium": 80, "long": 160}
 """Pixels of a swipe; the task's area is 160 wide and high."""
 _READY_SECONDS = 2.0
 _SETTLE_SECONDS = 0.02
+_LONGEST_SETTLE_SECONDS = 2.0
+"""A page that moves for longer is taken as it is."""
 _LONGEST_WAIT_SECONDS = 10.0
 _SUCCESS = 1.0
 
@@ -76,6 +78,7 @@ class MiniwobEnvironment:
         self._until(_LOADED)
         self._browser.script(_BEGIN, str(task.world))
         self._until("return WOB_TASK_READY;")
+        self._settle()
         self.done, self.steps, self.reward = False, 0, 0.0
         self.touched: list[str] = []
         self.task: Task = task
@@ -89,7 +92,7 @@ class MiniwobEnvironment:
             raise RuntimeError("the episode is over; call reset")
         self.steps += 1
         self._act(action)
-        self._sleep(_SETTLE_SECONDS)
+        self._settle()
         self._read()
         self.done = self.done or action.name == "finish"
         return self.observation()
@@ -148,6 +151,11 @@ class MiniwobEnvironment:
         """See `zoo.environments.miniwob.tasks.draw_tasks`."""
         return list(draw_tasks(split, count, seed))
 
+    @staticmethod
+    def expert_knows(task: Task) -> bool:
+        """Whether the expert knows the task's page."""
+        return task.app in EXPERT_TASKS
+
     @property
     def _held(self) -> Browser:
         if self._browser is None:
@@ -162,6 +170,15 @@ class MiniwobEnvironment:
                 raise EpisodeLost("the page did not get ready")
             self._sleep(_SETTLE_SECONDS)
             waited += _SETTLE_SECONDS
+
+    def _settle(self) -> None:
+        """Wait until the page is at rest: menus that unfold, answers that a page delays."""
+        waited = 0.0
+        while waited < _LONGEST_SETTLE_SECONDS:
+            self._sleep(_SETTLE_SECONDS)
+            waited += _SETTLE_SECONDS
+            if self._held.script(AT_REST):
+                return
 
     def _read(self) -> None:
         found = self._held.script(READ_PAGE)

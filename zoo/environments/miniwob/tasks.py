@@ -2,7 +2,8 @@
 
 The rule: a page is used when someone who reads the numbered elements as text, and taps, types, swipes and waits, can
 solve it. Splits: `train` and `held-out-parameters` share pages and differ in seeds (even, odd); `held-out-templates`
-has pages of its own.
+has pages of its own. A training split that the expert can demonstrate, and its held-out seeds and pages, are these with
+the template pattern `expert` (`zoo.environments.choosing`), which leaves those pages whose way it knows.
 """
 
 from collections.abc import Sequence
