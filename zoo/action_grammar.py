@@ -96,9 +96,9 @@ def grammar_files(agent: AgentSpec) -> dict[str, str]:
     ['action.gbnf', 'action.schema.json']
     """
     head = (
-        "# Answers of this agent: three tags, the last of them one call. Before decoding, replace the rule `index` by\n"
+        "# Answers of this agent: three tags, the last of them one call. Before decoding, replace the rule `index`\n"
+        '# by the numbers of the elements on the screen, so that no call can miss: index ::= "1" | "2" | "3"\n'
     )
-    head += '# the numbers of the elements on the screen, so that no call can miss: index ::= "1" | "2" | "3"\n'
     schema = json.dumps(answer_schema(), indent=2, ensure_ascii=False)
     return {GRAMMAR_NAME: head + answer_grammar(None, agent.answer_tokens), SCHEMA_NAME: f"{schema}\n"}
 

@@ -7,7 +7,7 @@ where no pictures were taken.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import mean
 
@@ -57,7 +57,7 @@ def measures(records: Sequence[EpisodeRecord]) -> dict[str, Metric]:
     won = [record for record in records if record.success]
     found = {
         "success_rate": rate(len(won), len(records)),
-        "sub_goal_rate": average([record.sub_goal_share for record in records]),
+        "sub_goal_rate": _share([record.sub_goal_share for record in records]),
         "reversed_redundancy": _averaged(won, _redundancy, "%"),
         "reasonable_operations": _averaged(records, reasonable_operations, "%"),
         "steps_per_episode": average([len(record.steps) for record in records], "steps"),
@@ -89,6 +89,14 @@ def _changed(before: StepRecord, after: StepRecord) -> bool:
 def _redundancy(record: EpisodeRecord) -> float | None:
     """AndroidLab's RRR of one completed task, in percent; the expert stands where AndroidLab has a human."""
     return None if record.expert_steps is None else 100 * record.expert_steps / max(1, len(record.steps))
+
+
+def _share(values: Sequence[float]) -> Metric:
+    """The mean of shares; its interval ends where shares do."""
+    mean_share = average(values)
+    if mean_share.low is None or mean_share.high is None:
+        return mean_share
+    return replace(mean_share, low=max(0.0, mean_share.low), high=min(1.0, mean_share.high))
 
 
 def _averaged(
