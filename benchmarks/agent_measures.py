@@ -1,4 +1,4 @@
-"""What agents are worth: success of expert, chance, base and a model on every split, with and without grammar, by memory.
+"""What agents are worth: success on every split, with and without grammar, by memory, of expert, chance and models.
 
 Every cell of the table is an evaluation of its own in a folder of its own, written episode by episode: stopped, the
 same command goes on, and what is finished is only read. Printed: a Markdown table with n and 95 % intervals; with
@@ -82,7 +82,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="also one JSON line")
     parser.add_argument("--out", type=Path, help="the folder of the cells; default: in EDGEZOO_HOME")
     options = parser.parse_args()
-    models = {name: path for name, path in map(_named, options.model)}
+    models = dict(map(_named, options.model))
     agent = load(find(options.recipe)).recipe.agent.model_copy(update={"world": options.world})
     folder = options.out or default_root() / "evaluations" / "measures"
     rows = []
