@@ -3,6 +3,7 @@
 Needs Pillow, which the extra `train` brings. How a world draws itself is its own business.
 """
 
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 from zoo.environments import Environment, Pictured, Pictures
@@ -11,7 +12,7 @@ from zoo.errors import EnvironmentFailure
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["MOST_PIXELS", "nearly_same", "screenshot_of"]
+__all__ = ["MOST_PIXELS", "as_png", "nearly_same", "screenshot_of"]
 
 MOST_PIXELS = 2_500_000
 """What OpenPhone trains on at most (`image_max_pixels`); a larger screen is shrunk, its marks with it."""
@@ -29,6 +30,13 @@ def screenshot_of(environment: Environment, pictures: Pictures) -> "Image":
     image: Image = environment.screenshot(marks=pictures == "marks")
     share = (MOST_PIXELS / (image.width * image.height)) ** 0.5
     return image if share >= 1 else image.resize((int(image.width * share), int(image.height * share)))
+
+
+def as_png(image: "Image") -> bytes:
+    """The file that a row keeps of a screen."""
+    file = BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
 
 
 def nearly_same(a: "Image", b: "Image") -> bool:

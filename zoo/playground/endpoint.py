@@ -10,11 +10,11 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Any
 
 from zoo.action_grammar import answer_schema, read_data
 from zoo.agent import Chat
+from zoo.environments.pictures import as_png
 from zoo.errors import EnvironmentFailure, ModelError
 from zoo.playground.models import Ask, Numbers, numbers_of
 from zoo.schema import AgentSpec
@@ -133,6 +133,5 @@ def _sent(message: Mapping[str, Any]) -> dict[str, Any]:
 def _sent_part(part: Mapping[str, Any]) -> dict[str, Any]:
     if part["type"] != "image":
         return dict(part)
-    file = BytesIO()
-    part["image"].save(file, "PNG")
-    return {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{b64encode(file.getvalue()).decode()}"}}
+    data = b64encode(as_png(part["image"])).decode()
+    return {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}}

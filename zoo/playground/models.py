@@ -57,8 +57,14 @@ class ModelAgent:
 def ask_runtime(spec: AgentSpec, runtime: Runtime) -> Ask:
     """A local runtime, greedy; one chat after the other where each has a grammar of its own.
 
-    Raises ModelError when the agent is constrained and the runtime cannot decode under a grammar.
+    Raises ModelError when the agent is constrained and the runtime cannot decode under a grammar, and when the agent
+    sees pictures and the runtime or its model does not.
     """
+    if spec.pictures != "none" and not getattr(runtime, "sees_pictures", False):
+        raise ModelError(
+            f"{type(runtime).__name__} answers about words only here; open a checkpoint with eyes in torch, ask an "
+            "endpoint, or set agent.pictures to none"
+        )
     generate: Any = runtime.generate
     if spec.constrained and "grammar" not in signature(generate).parameters:
         raise ModelError(

@@ -84,6 +84,11 @@ class TorchRuntime:
         )
 
     @property
+    def sees_pictures(self) -> bool:
+        """Whether chats may hold pictures."""
+        return self._eyes is not None
+
+    @property
     def chat_template(self) -> str:
         """The template of the tokenizer, empty when it has none."""
         return self.tokenizer.chat_template or ""
