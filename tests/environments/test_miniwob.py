@@ -63,6 +63,8 @@ def test_splits_share_no_seed_or_no_page():
     assert draw_tasks("train", 200, seed=3) == train
     with pytest.raises(ValueError, match="at most"):
         draw_tasks("train", 1 << 60, seed=3)
+    with pytest.raises(ValueError, match="ask for held-out-templates"):
+        draw_tasks("held-out-app", 1, seed=3)
 
 
 LINES = [Line(0, "", "", "", "Pick:"), Line(1, "", "click", "selected", "Red"), Line(2, "Button", "click", "", "OK")]

@@ -74,6 +74,8 @@ def draw_tasks(split: Split, count: int, seed: int) -> Sequence[Task]:
 
     Raises ValueError, with the maximum, when the split does not have so many, and EnvironmentFailure without MiniWoB++.
     """
+    if split == "held-out-app":
+        raise ValueError(f"{split} has no task: every page is an app of its own; ask for held-out-templates")
     pages = [name for name in page_names() if (name in HELD_OUT) == (split == "held-out-templates")]
     most = len(pages) * _SEEDS // 2
     if count > most:
