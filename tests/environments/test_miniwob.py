@@ -148,6 +148,13 @@ def test_a_screen_is_read_when_the_page_has_come_to_rest(environment):
     assert len(environment.numbers) > bare
 
 
+@needs_browser
+def test_a_tap_finds_the_part_of_an_element_that_nothing_lies_over(environment):
+    environment.reset(task("click-test-2", 741761182))  # TWO lies over the middle of ONE
+    environment.step(Action("tap", (1,)))
+    assert environment.success()
+
+
 class Restless:
     """A page that never rests."""
 

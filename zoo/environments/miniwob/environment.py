@@ -40,6 +40,16 @@ list.dispatchEvent(new Event('change', {bubbles: true}));
 return true;
 """
 """An open drop-down list is drawn by the system and out of reach, so its rows are chosen as a screen reader would."""
+_AIM = """
+const el = window.zooTouchable[arguments[0] - 1], [left, top, right, bottom] = arguments[1];
+for (const down of [0.5, 0.25, 0.75, 0.1, 0.9]) for (const across of [0.5, 0.25, 0.75, 0.1, 0.9]) {
+  const x = left + across * (right - left), y = top + down * (bottom - top);
+  const hit = document.elementFromPoint(x, y);
+  if (hit && el.contains(hit)) return [x, y];
+}
+return [(left + right) / 2, (top + bottom) / 2];
+"""
+"""Where a finger goes: to the middle, unless something lies over it and another part of the element is free."""
 _SCROLL = "window.zooTouchable[arguments[0] - 1].scrollBy(arguments[1], arguments[2]);"
 _EDITABLE = """
 const el = document.activeElement;
@@ -209,5 +219,5 @@ class MiniwobEnvironment:
             return
         self.touched.append(next(entry.text for entry in self.entries if entry.number == number))
         if not self._held.script(_CHOOSE, number):
-            left, top, right, bottom = self.boxes[number - 1]
-            self._held.touch((left + right) / 2, (top + bottom) / 2, hold=action.name == "long_press")
+            x, y = self._held.script(_AIM, number, self.boxes[number - 1])
+            self._held.touch(x, y, hold=action.name == "long_press")
