@@ -39,14 +39,14 @@ _ONNX = (*_TORCH, "onnx", "onnxruntime", "onnxruntime_genai", "onnxscript", "onn
 STAGES: dict[str, StageEntry] = {
     "tiny": StageEntry("zoo.schema:TinySpec", "zoo.tiny:run", 1, "model", "train", _TORCH),
     "tiny-rows": StageEntry("zoo.schema:TinyRowsSpec", "zoo.data:run_tiny_rows", 1, "rows", isolated=False),
-    "data": StageEntry("zoo.schema:DataSpec", "zoo.data:run", 1, "rows", isolated=False),
+    "data": StageEntry("zoo.schema:DataSpec", "zoo.data:run", 2, "rows", isolated=False),
     "sft": StageEntry("zoo.schema:SFTSpec", "zoo.trainers.sft:run", 1, "model", "train", _TRAINING),
     "merge": StageEntry("zoo.schema:MergeSpec", "zoo.merge:run", 1, "model", "merge", ("torch", "mergekit")),
     "choose": StageEntry(
         "zoo.schema:ChooseSpec", "zoo.choose:run", 1, "model", "cards", ("matplotlib",), isolated=False
     ),
     "grpo": StageEntry("zoo.schema:GRPOSpec", "zoo.trainers.grpo:run", 1, "model", "train", _TRAINING),
-    "evaluate": StageEntry("zoo.schema:EvaluateSpec", "zoo.evaluate:run", 1, "scores", "train", _TORCH),
+    "evaluate": StageEntry("zoo.schema:EvaluateSpec", "zoo.evaluate:run", 2, "scores", "train", _TORCH),
     "gguf": StageEntry("zoo.schema:GGUFSpec", "zoo.exports.gguf:run", 2, "files", "export", _LLAMA),
     "onnx": StageEntry("zoo.schema:ONNXSpec", "zoo.exports.onnx:run", 1, "files", "onnx", _ONNX),
     "verify": StageEntry("zoo.schema:VerifySpec", "zoo.verify:run", 2, "scores", "export", (*_LLAMA, "matplotlib")),
