@@ -16,6 +16,7 @@ __all__ = [
     "gguf_metadata",
     "license_fields",
     "model_metadata",
+    "onnx_metadata",
     "space_metadata",
 ]
 
@@ -87,6 +88,24 @@ def gguf_metadata(*, license: str, repo: str) -> str:
             "base_model_relation": "quantized",
             "language": _LANGUAGE,
             "tags": ["edgezoo", "agent", "phone", "llama.cpp"],
+        }
+    )
+
+
+def onnx_metadata(*, license: str, repo: str) -> str:
+    """The metadata of the graphs' repository, whose base is the checkpoint's repository.
+
+    `transformers.js` is the library that the Hub shows a line for; the others are tags.
+    """
+    return _rendered(
+        {
+            **license_fields(license),
+            "library_name": "transformers.js",
+            "pipeline_tag": "text-generation",
+            "base_model": repo,
+            "base_model_relation": "quantized",
+            "language": _LANGUAGE,
+            "tags": ["edgezoo", "agent", "phone", "onnx", "onnxruntime", "onnxruntime-genai"],
         }
     )
 

@@ -1,0 +1,70 @@
+"""What can be wrong with a publication that shows the wrong format, or numbers of other files than it publishes."""
+
+from collections.abc import Callable, Iterator
+
+from zoo.errors import Problem, did_you_mean
+from zoo.refs import StageRef
+from zoo.schema import GGUFSpec, ONNXSpec, PublishSpec, Recipe
+from zoo.source import Place
+
+__all__ = ["problems"]
+
+Where = Callable[[Place], str]
+
+# Key of the publication -> the kind of stage that writes such files, and the keys that show measures of them.
+_FORMATS = {
+    "export": ("gguf", ("verify", "latency")),
+    "onnx": ("onnx", ("onnx_verify", "onnx_latency")),
+}
+
+
+def problems(recipe: Recipe, where: Where) -> Iterator[Problem]:
+    """Everything of this kind, publication by publication."""
+    for name, spec in recipe.stages.items():
+        if isinstance(spec, PublishSpec):
+            yield from _exports(recipe, name, spec, where)
+            yield from _file_scores(recipe, name, spec, where)
+
+
+def _exports(recipe: Recipe, name: str, spec: PublishSpec, where: Where) -> Iterator[Problem]:
+    for key, (kind, measures) in _FORMATS.items():
+        ref = getattr(spec, key)
+        made = recipe.stages[ref.name].kind if isinstance(ref, StageRef) else kind
+        if made != kind:
+            right = next((other for other, (written, _) in _FORMATS.items() if written == made), key)
+            yield Problem(
+                where(("stages", name, key)),
+                f"{name}.{key}: {ref} is of kind {made}, and here goes one of kind {kind}",
+                f"write {right}: {ref}" if right != key else f"name a {kind} stage, or leave {key} out",
+            )
+        for measure in measures:
+            yield from _measure(recipe, name, spec, key, measure, where)
+
+
+def _measure(recipe: Recipe, name: str, spec: PublishSpec, key: str, measure: str, where: Where) -> Iterator[Problem]:
+    """A verification or a latency of other files would put other files' numbers on the card."""
+    ref, exported = getattr(spec, measure), getattr(spec, key)
+    if not isinstance(ref, StageRef):
+        return
+    looked_at = getattr(recipe.stages[ref.name], "export", None)
+    if looked_at is None or looked_at == exported:
+        return
+    yield Problem(
+        where(("stages", name, measure)),
+        f"{name}.{measure}: {ref} looked at {looked_at}, and "
+        + (f"what is published is {exported}" if exported else f"{name} publishes no {key}"),
+        f"write {key}: {looked_at}" if exported is None else f"name a stage with export: {exported}",
+    )
+
+
+def _file_scores(recipe: Recipe, name: str, spec: PublishSpec, where: Where) -> Iterator[Problem]:
+    types: list[str] = []
+    for ref in (spec.export, spec.onnx):
+        made = recipe.stages[ref.name] if isinstance(ref, StageRef) else None
+        types += made.types if isinstance(made, GGUFSpec) else made.variants if isinstance(made, ONNXSpec) else ()
+    for unknown in (type_ for type_ in spec.file_scores if types and type_ not in types):
+        yield Problem(
+            where(("stages", name, "file_scores", unknown)),
+            f"{name}.file_scores names {unknown}, and {name} publishes no such file",
+            did_you_mean(unknown, types),
+        )
