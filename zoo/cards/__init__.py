@@ -132,10 +132,11 @@ def dataset_card(data: CardData, licence: str) -> str:
     return _fill("dataset.md.jinja", data, head, rows_table=making.training_data(made.values()), rows_licence=licence)
 
 
-def space_card(data: CardData, title: str, sdk_version: str) -> str:
-    """README.md of a Space that shows the model and its files; `sdk_version` is Gradio's."""
+def space_card(data: CardData, title: str, app: str) -> str:
+    """README.md of a Space that shows the model and its files; `app` is the README.md that its app is shipped with,
+    whose head says how the Hub builds it."""
     models = [data.repo, *(exports.repo for exports in data.exports)]
-    head = metadata.space_metadata(license=data.recipe.license, title=title, sdk_version=sdk_version, models=models)
+    head = metadata.space_metadata(license=data.recipe.license, title=title, app=app, models=models)
     return _fill("space.md.jinja", data, head, title=title)
 
 
@@ -209,14 +210,14 @@ def _facts(data: CardData) -> dict[str, Any]:
     for rows in data.rows:
         publications[f"{data.rows_repo} ({rows.name})"] = f"stage:{rows.record.key}"
     evaluated = list(dict.fromkeys(record.settings["split"] for record in data.scores.values()))
+    if data.space:
+        publications[f"Space {data.repo}"] = data.model
     return {
         "reproduce": _command(data.recipe),
         "tiny": any(record.tiny for record in records.values()),
         "bases": lineage.models(data.lineage, data.model),
         "agent": next((record.settings["agent"] for record in data.scores.values()), None),
-        "own_score": next(
-            (record for record in data.scores.values() if record.inputs.get("model") == data.model), None
-        ),
+        "own_score": data.own_score,
         "splits": _SPLITS,
         "evaluated": evaluated,
         "not_evaluated": [split for split in _SPLITS if split not in evaluated and _has_split(data.scores, split)],

@@ -78,6 +78,11 @@ class CardData:
         return f"{self.repo}-data"
 
     @property
+    def own_score(self) -> StageRecord | None:
+        """The evaluation of the very model that is published."""
+        return next((record for record in self.scores.values() if record.inputs.get("model") == self.model), None)
+
+    @property
     def exports(self) -> tuple[Exports, ...]:
         """What was exported, a format each."""
         return tuple(exports for exports in (self.gguf, self.onnx) if exports)

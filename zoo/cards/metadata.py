@@ -147,25 +147,16 @@ def dataset_metadata(
     return _framed(data.to_yaml())
 
 
-def space_metadata(*, license: str, title: str, sdk_version: str, models: list[str]) -> str:
-    """The metadata of a Space that shows the models; the Hub builds it with Gradio."""
-    from huggingface_hub import SpaceCardData
+def space_metadata(*, license: str, title: str, app: str, models: list[str]) -> str:
+    """The metadata of a Space that shows the models. How it is built (`sdk`, its version, `app_file`, ...) is what the
+    app's own README.md says, `app`; the rest is the publication's."""
+    from huggingface_hub import SpaceCard, SpaceCardData
 
+    read: Any = SpaceCard(app, ignore_metadata_errors=False)
+    shipped = dict(read.data.to_dict())
     stated: dict[str, Any] = license_fields(license)
-    data = SpaceCardData(
-        **stated,
-        title=title,
-        emoji="📱",
-        colorFrom="indigo",
-        colorTo="pink",
-        sdk="gradio",
-        sdk_version=sdk_version,
-        app_file="app.py",
-        pinned=False,
-        models=models,
-        tags=["edgezoo", "agent", "phone"],
-    )
-    return _framed(data.to_yaml())
+    told = {"title": title, "models": models, "tags": ["edgezoo", "agent", "phone"]}
+    return _framed(SpaceCardData(**{**shipped, **stated, **told}).to_yaml())
 
 
 def eval_results_yaml(scores: Mapping[str, StageRecord], model: str, repo: str) -> str | None:

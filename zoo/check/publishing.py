@@ -1,7 +1,9 @@
 """What can be wrong with a publication that shows the wrong format, or numbers of other files than it publishes."""
 
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 
+from zoo import shipped
 from zoo.errors import Problem, did_you_mean
 from zoo.refs import StageRef
 from zoo.schema import GGUFSpec, ONNXSpec, PublishSpec, Recipe
@@ -24,6 +26,7 @@ def problems(recipe: Recipe, where: Where) -> Iterator[Problem]:
         if isinstance(spec, PublishSpec):
             yield from _exports(recipe, name, spec, where)
             yield from _file_scores(recipe, name, spec, where)
+            yield from _space(name, spec, where)
 
 
 def _exports(recipe: Recipe, name: str, spec: PublishSpec, where: Where) -> Iterator[Problem]:
@@ -68,3 +71,23 @@ def _file_scores(recipe: Recipe, name: str, spec: PublishSpec, where: Where) -> 
             f"{name}.file_scores names {unknown}, and {name} publishes no such file",
             did_you_mean(unknown, types),
         )
+
+
+def _space(name: str, spec: PublishSpec, where: Where) -> Iterator[Problem]:
+    """A page asks the model as an evaluation did, and this installation must have a page to publish."""
+    if not spec.space:
+        return
+    spot = where(("stages", name, "space"))
+    if not spec.scores:
+        yield Problem(
+            spot,
+            f"{name}.space: the page asks the model as an evaluation did, and {name}.scores names none",
+            "name an evaluate stage under scores, or leave space out",
+        )
+    try:
+        app = shipped.folder("spaces") / "agent" / "app.py"
+    except FileNotFoundError as error:
+        yield Problem(spot, f"{name}.space: {error}", "install edgezoo whole, or leave space out")
+        return
+    if not app.is_file() or find_spec("zoo.space") is None:
+        yield Problem(spot, f"{name}.space: this edgezoo carries no page for Spaces", "leave space out")

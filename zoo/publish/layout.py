@@ -25,7 +25,7 @@ from zoo.cards import (
 )
 from zoo.cards.lineage import hub_repo
 from zoo.errors import ModelError
-from zoo.publish import entry, exports, facts, machine_paths
+from zoo.publish import entry, exports, facts, machine_paths, space
 from zoo.publish.files import add, link, matching
 from zoo.records import Metric, StageContext, StageRecord, StageResult
 from zoo.schema import PublishSpec
@@ -33,12 +33,14 @@ from zoo.schema import PublishSpec
 __all__ = ["BRANCHES", "CARD_DIGEST", "FOLDERS", "RECORDS_FOLDER", "repositories", "run"]
 
 # A folder of the publication -> what follows `owner/name` in its repository's name, and the repository's type.
-FOLDERS: dict[str, tuple[str, Literal["model", "dataset"]]] = {
+FOLDERS: dict[str, tuple[str, Literal["model", "dataset", "space"]]] = {
     "model": ("", "model"),
     "GGUF": ("-GGUF", "model"),
     "ONNX": ("-ONNX", "model"),
     "adapter": ("-adapter", "model"),
     "data": ("-data", "dataset"),
+    # Spaces have names of their own, so that a model and the page that shows it may share one.
+    "space": ("", "space"),
 }
 RECORDS_FOLDER = "records"
 BRANCHES = "branches"
@@ -68,13 +70,24 @@ _DESCRIPTIONS = (
 
 
 def repositories(spec: PublishSpec) -> list[str]:
-    """The repositories that a publication goes to.
+    """The repositories that a publication goes to, as `owner/name`; a Space as `spaces/owner/name`.
 
-    >>> repositories(PublishSpec(repo="me/small", model="stage:sft", export="stage:gguf"))
-    ['me/small', 'me/small-GGUF']
+    >>> repositories(PublishSpec(repo="me/small", model="stage:sft", export="stage:gguf", space=True))
+    ['me/small', 'me/small-GGUF', 'spaces/me/small']
     """
-    wanted = {"model": True, "GGUF": spec.export, "ONNX": spec.onnx, "adapter": spec.adapter, "data": spec.datasets}
-    return [spec.repo + suffix for folder, (suffix, _) in FOLDERS.items() if wanted[folder]]
+    wanted = {
+        "model": True,
+        "GGUF": spec.export,
+        "ONNX": spec.onnx,
+        "adapter": spec.adapter,
+        "data": spec.datasets,
+        "space": spec.space,
+    }
+    return [
+        ("spaces/" if kind == "space" else "") + spec.repo + suffix
+        for folder, (suffix, kind) in FOLDERS.items()
+        if wanted[folder]
+    ]
 
 
 def run(spec: PublishSpec, ctx: StageContext) -> StageResult:
@@ -104,6 +117,8 @@ def run(spec: PublishSpec, ctx: StageContext) -> StageResult:
     if spec.datasets:
         texts["data"] = dataset_card(data, facts.licence_of_rows(data))
         _lay_out_rows(ctx, data, ctx.out / "data")
+    if spec.space:
+        texts["space"] = space.lay_out(spec, data, ctx, ctx.out / "space")
     for folder, card in texts.items():
         add(ctx.out / folder, {"README.md": card, CARD_DIGEST: _digest(card), **_records(ctx.lineage)})
     machine_paths.refuse_in(ctx.out, places)

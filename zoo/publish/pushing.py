@@ -78,7 +78,7 @@ def _naming(repo: str, kind: Kind, endpoint: Endpoint, tag: str, overwrite: bool
 
 
 def _address(endpoint: Endpoint, kind: Kind, name: str) -> str:
-    return f"{endpoint.url.rstrip('/')}/{'datasets/' if kind == 'dataset' else ''}{name}"
+    return f"{endpoint.url.rstrip('/')}/{'' if kind == 'model' else f'{kind}s/'}{name}"
 
 
 def _earlier(repo: str, kind: Kind, endpoint: Endpoint) -> Pinned | None:
