@@ -8,7 +8,7 @@ visual understanding of hierarchical system structures", 1981), ordered by one s
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 
@@ -30,18 +30,20 @@ _ROUND = {"([": 18, "[[": 3, "[": 5}
 @dataclass(frozen=True)
 class _Node:
     shape: str
+    """How its mermaid begins; empty for an arrow's place in a column that it only passes."""
     lines: tuple[str, ...]
+    column_width: float = 0.0
+    """Of an arrow's place: it leads straight through the column, beside the boxes."""
 
     @property
     def width(self) -> float:
-        return max(len(line) for line in self.lines) * _LETTER + 2 * _PAD
+        return self.column_width or max(len(line) for line in self.lines) * _LETTER + 2 * _PAD
 
     @property
     def height(self) -> float:
         return len(self.lines) * _LINE + _PAD
 
 
-# An arrow's place in a column that it only passes.
 _PASSING = _Node("", ("",))
 
 
@@ -97,10 +99,12 @@ def _placed(
     x = float(_MARGIN)
     for names, height in zip(order, heights, strict=True):
         y = _MARGIN + (max(heights) - height) / 2
+        width = max(all_nodes[name].width for name in names)
         for name in names:
-            places[name] = (all_nodes[name], x, y + all_nodes[name].height / 2)
-            y += all_nodes[name].height + _GAP_Y
-        x += max((all_nodes[name].width for name in names), default=0) + _GAP_X
+            node = all_nodes[name] if all_nodes[name].shape else replace(_PASSING, column_width=width)
+            places[name] = (node, x, y + node.height / 2)
+            y += node.height + _GAP_Y
+        x += width + _GAP_X
     return places, ways
 
 
@@ -143,7 +147,9 @@ def _arrow(way: Sequence[tuple[_Node, float, float]]) -> Markup:
     for other, left, middle in way[1:]:
         bend = (at + left) / 2
         path.append(f"C{bend:.0f} {y:.0f} {bend:.0f} {middle:.0f} {left:.0f} {middle:.0f}")
-        at, y = left + (other.width if other.shape else 0), middle
+        at, y = left + other.width, middle
+        if not other.shape:
+            path.append(f"H{at:.0f}")
     _, x, y = way[-1]
     path.append(f"m-6 -3.5l6 3.5l-6 3.5M{x:.0f} {y:.0f}")
     return Markup('<path d="{}"/>').format(" ".join(path))

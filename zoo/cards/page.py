@@ -27,7 +27,7 @@ h1, h2 { border-bottom: 1px solid var(--edge); padding-bottom: .2em; line-height
 table { border-collapse: collapse; display: block; overflow-x: auto; max-width: 100%; font-size: .9em; }
 th, td { border: 1px solid var(--edge); padding: .3rem .6rem; vertical-align: top; overflow-wrap: normal; }
 th { background: var(--soft); text-align: left; white-space: nowrap; }
-td code { white-space: nowrap; }
+td code, td[style*="right"] { white-space: nowrap; }
 pre { background: var(--soft); padding: .8rem; overflow-x: auto; border-radius: .4rem; font-size: .85em; }
 code { background: var(--soft); padding: .1em .3em; border-radius: .2em; font-size: .9em; }
 pre code { background: none; padding: 0; font-size: 1em; overflow-wrap: normal; }
