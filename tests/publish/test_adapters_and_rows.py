@@ -37,7 +37,7 @@ def test_an_adapter_names_its_base_as_the_hub_knows_it(context: StageContext) ->
     spec, context = with_adapter_and_rows(context)
     publish.run(spec, context)
     folder = context.out / "adapter"
-    assert {"README.md", "adapter_config.json", "adapter_model.safetensors", "records/card.sha256"} <= names(folder)
+    assert {"README.md", "adapter_config.json", "adapter_model.safetensors", "records/card.md"} <= names(folder)
     config = json.loads((folder / "adapter_config.json").read_text())
     assert (config["base_model_name_or_path"], config["revision"]) == tuple(example.BASE.split("@"))
     card = ModelCard.load(folder / "README.md")

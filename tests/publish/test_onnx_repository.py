@@ -224,4 +224,4 @@ def test_the_index_of_the_zoo_names_the_graphs_too(laid_out: Path) -> None:
 
 def test_the_repositories_of_a_publication_are_known_before_it_runs() -> None:
     spec = PublishSpec.model_validate({"repo": "me/small", "model": "stage:sft", "onnx": "stage:graphs"})
-    assert publish.repositories(spec) == ["me/small", "me/small-ONNX"]
+    assert publish.repositories(spec) == {"model": "me/small", "ONNX": "me/small-ONNX"}

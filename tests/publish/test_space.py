@@ -79,7 +79,7 @@ def test_a_space_shares_its_models_name_and_is_pushed_listed_and_tied_with_it(
 
 def test_its_repositories_are_named_before_anything_runs() -> None:
     spec = PublishSpec.model_validate({"repo": "me/small", "model": "stage:sft", "space": True})
-    assert publish.repositories(spec) == ["me/small", "spaces/me/small"]
+    assert publish.repositories(spec) == {"model": "me/small", "space": "spaces/me/small"}
 
 
 def test_a_space_without_an_evaluation_is_refused_at_its_line(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 What is laid out here depends on nothing but the stage's inputs, and no Hub is asked.
 """
 
-import hashlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -30,7 +29,7 @@ from zoo.publish.files import add, link, matching
 from zoo.records import Metric, StageContext, StageRecord, StageResult
 from zoo.schema import PublishSpec
 
-__all__ = ["BRANCHES", "CARD_DIGEST", "FOLDERS", "RECORDS_FOLDER", "repositories", "run"]
+__all__ = ["BRANCHES", "FOLDERS", "GENERATED_CARD", "RECORDS_FOLDER", "repositories", "run"]
 
 # A folder of the publication -> what follows `owner/name` in its repository's name, and the repository's type.
 FOLDERS: dict[str, tuple[str, Literal["model", "dataset", "space"]]] = {
@@ -44,7 +43,8 @@ FOLDERS: dict[str, tuple[str, Literal["model", "dataset", "space"]]] = {
 }
 RECORDS_FOLDER = "records"
 BRANCHES = "branches"
-CARD_DIGEST = f"{RECORDS_FOLDER}/card.sha256"
+GENERATED_CARD = f"{RECORDS_FOLDER}/card.md"
+"""The card as it was generated: whoever edits README.md on a Hub leaves this one, and so the edit is seen."""
 _EXPORT_CARDS = {"GGUF": gguf_card, "ONNX": onnx_card}
 
 # What a checkpoint is made of. Whatever else lies in its folder (a trainer's card, optimizer states, pickled arguments)
@@ -69,11 +69,11 @@ _DESCRIPTIONS = (
 )
 
 
-def repositories(spec: PublishSpec) -> list[str]:
-    """The repositories that a publication goes to, as `owner/name`; a Space as `spaces/owner/name`.
+def repositories(spec: PublishSpec) -> dict[str, str]:
+    """Folder of the publication -> the repository that it goes to, as `owner/name`; a Space as `spaces/owner/name`.
 
     >>> repositories(PublishSpec(repo="me/small", model="stage:sft", export="stage:gguf", space=True))
-    ['me/small', 'me/small-GGUF', 'spaces/me/small']
+    {'model': 'me/small', 'GGUF': 'me/small-GGUF', 'space': 'spaces/me/small'}
     """
     wanted = {
         "model": True,
@@ -83,11 +83,11 @@ def repositories(spec: PublishSpec) -> list[str]:
         "data": spec.datasets,
         "space": spec.space,
     }
-    return [
-        ("spaces/" if kind == "space" else "") + spec.repo + suffix
+    return {
+        folder: ("spaces/" if kind == "space" else "") + spec.repo + suffix
         for folder, (suffix, kind) in FOLDERS.items()
         if wanted[folder]
-    ]
+    }
 
 
 def run(spec: PublishSpec, ctx: StageContext) -> StageResult:
@@ -120,7 +120,7 @@ def run(spec: PublishSpec, ctx: StageContext) -> StageResult:
     if spec.space:
         texts["space"] = space.lay_out(spec, data, ctx, ctx.out / "space")
     for folder, card in texts.items():
-        add(ctx.out / folder, {"README.md": card, CARD_DIGEST: _digest(card), **_records(ctx.lineage)})
+        add(ctx.out / folder, {"README.md": card, GENERATED_CARD: card, **_records(ctx.lineage)})
     machine_paths.refuse_in(ctx.out, places)
     return _result(ctx.out)
 
@@ -177,11 +177,6 @@ def _records(lineage: Mapping[str, StageRecord]) -> dict[str, str]:
         f"{RECORDS_FOLDER}/{name}.json": json.dumps(asdict(record), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
         for name, record in lineage.items()
     }
-
-
-def _digest(card: str) -> str:
-    """As `sha256sum` writes it: whoever edits the card on the Hub leaves it, and so the edit is seen."""
-    return f"{hashlib.sha256(card.encode()).hexdigest()}  README.md\n"
 
 
 def _result(out: Path) -> StageResult:
