@@ -13,6 +13,9 @@ __all__ = ["problems"]
 
 Where = Callable[[Place], str]
 
+# A Hub takes 96 characters (huggingface_hub's validate_repo_id), `-adapter` among them.
+_LONGEST_NAME = 96 - len("-adapter")
+
 # Key of the publication -> the kind of stage that writes such files, and the keys that show measures of them.
 _FORMATS = {
     "export": ("gguf", ("verify", "latency")),
@@ -24,9 +27,28 @@ def problems(recipe: Recipe, where: Where) -> Iterator[Problem]:
     """Everything of this kind, publication by publication."""
     for name, spec in recipe.stages.items():
         if isinstance(spec, PublishSpec):
+            yield from _name(name, spec, where)
             yield from _exports(recipe, name, spec, where)
             yield from _file_scores(recipe, name, spec, where)
             yield from _space(name, spec, where)
+
+
+def _name(name: str, spec: PublishSpec, where: Where) -> Iterator[Problem]:
+    """What every Hub asks of a repository's name, which the exports' suffixes make longer."""
+    _, _, own = spec.repo.partition("/")
+    problem = (
+        f"its name has {len(own)} characters" if len(own) > _LONGEST_NAME
+        else "its name holds '--' or '..'" if {"--", ".."} & {own[at : at + 2] for at in range(len(own))}
+        else "its name ends in '.git'" if own.endswith(".git")
+        else "its name begins or ends with '-' or '.'" if own != own.strip("-.")
+        else ""
+    )  # fmt: skip
+    if problem:
+        yield Problem(
+            where(("stages", name, "repo")),
+            f"{name}.repo: {problem}: {spec.repo[:60]}",
+            f"letters, digits, '-', '_' and '.', at most {_LONGEST_NAME} of them",
+        )
 
 
 def _exports(recipe: Recipe, name: str, spec: PublishSpec, where: Where) -> Iterator[Problem]:
