@@ -95,9 +95,7 @@ def serve(
     _write_note(note, {"pid": os.getpid(), "url": endpoint.url, "instance": instance})
     try:
         log(f"Hub on {endpoint.url}, contents in {root}.")
-        log(
-            f"Its token is the file {(root / 'token').resolve()}; to look at private repositories, give it as the password."
-        )
+        log(f"Its token is in {(root / 'token').resolve()}; give it as the password to see private ones.")
         log("For other programs:")
         for line in _exports(endpoint, root):
             log(line)
