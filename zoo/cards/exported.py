@@ -80,11 +80,14 @@ class Exports:
     def _file(self, source: str, name: str) -> ExportedFile:
         kind = _type(source)
 
-        def of(record: StageRecord | None, metric: str, prefix: str = kind) -> Metric | None:
-            return record.metrics.get(f"{prefix}.{metric}") if record else None
+        # As `zoo.latency` names files: portable graphs apart from those of GenAI, which say so themselves.
+        measured = kind if self.format == "GGUF" or kind.startswith("genai-") else f"onnx-{kind}"
+
+        def of(record: StageRecord | None, metric: str) -> Metric | None:
+            return record.metrics.get(f"{kind}.{metric}") if record else None
 
         def cost(metric: str) -> Metric | None:
-            return of(self.latency, metric) or of(self.latency, metric, f"onnx-{kind}")
+            return self.latency.metrics.get(f"{measured}.{metric}") if self.latency else None
 
         acted = self.scores.get(kind)
         return ExportedFile(
