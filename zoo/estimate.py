@@ -12,7 +12,7 @@ from typing import Any
 
 from zoo.schema import GGUFSpec, GRPOSpec, MergeSpec, SFTSpec, StageSpec
 
-__all__ = ["Need", "linear_shapes", "need", "parameters"]
+__all__ = ["Need", "linear_shapes", "need", "parameters", "weights"]
 
 _BYTES = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0}
 # Bytes a weight, scales included (gguf: GGML_QUANT_SIZES); of the mixtures, as measured on SmolLM2-135M, whose rows do
@@ -76,6 +76,14 @@ def need(spec: StageSpec, config: Mapping[str, Any]) -> Need | None:
     if isinstance(spec, GGUFSpec):
         return Need(0, int(sum(count * _gguf_bytes(kind, config) for kind in spec.types)))
     return None
+
+
+def weights(spec: StageSpec, config: Mapping[str, Any]) -> int | None:
+    """Bytes of the checkpoint that a stage leaves; None for a kind that leaves none."""
+    if isinstance(spec, SFTSpec | GRPOSpec):
+        return int(parameters(config) * _BYTES[spec.save_dtype])
+    merged = need(spec, config) if isinstance(spec, MergeSpec) else None
+    return merged.disk_bytes if merged else None
 
 
 def _gguf_bytes(type_: str, config: Mapping[str, Any]) -> float:

@@ -54,7 +54,7 @@ STAGES: dict[str, StageEntry] = {
     "publish": StageEntry(
         "zoo.schema:PublishSpec",
         "zoo.publish:run",
-        2,
+        3,
         "publication",
         "cards",
         ("matplotlib",),

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 
 from zoo import options, registry
+from zoo.check import publishing
 from zoo.errors import Problem, did_you_mean
 from zoo.refs import HubRef, PathRef, StageRef
 from zoo.schema import (
@@ -41,7 +42,7 @@ def problems(recipe: Recipe, where: Where, *, tiny: bool = False) -> list[Proble
             *_measured_types(recipe, where),
             *_adapters(recipe, where),
             *_exported_adapters(recipe, where),
-            *_published_graphs(recipe, where),
+            *publishing.problems(recipe, where),
         ]
     )
 
@@ -183,19 +184,6 @@ def _exported_adapters(recipe: Recipe, where: Where) -> Iterator[Problem]:
                 where(("stages", name, "adapter")),
                 f"{name}.adapter: {spec.model} trains no adapter",
                 "name a stage with lora: {...}, or leave adapter out",
-            )
-
-
-def _published_graphs(recipe: Recipe, where: Where) -> Iterator[Problem]:
-    """A publication lays out GGUF files; it would find none after all the training."""
-    for name, spec in recipe.stages.items():
-        if not isinstance(spec, PublishSpec) or not isinstance(spec.export, StageRef):
-            continue
-        if isinstance(recipe.stages[spec.export.name], ONNXSpec):
-            yield Problem(
-                where(("stages", name, "export")),
-                f"{name}.export: {spec.export} writes ONNX graphs, and only GGUF files are published",
-                "name a gguf stage, or leave export out; the graphs stay in the onnx stage's folder",
             )
 
 
