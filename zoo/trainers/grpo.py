@@ -7,6 +7,7 @@ Every reward's mean is in the record, step by step. Not covered: a world whose o
 """
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def _check_vllm(spec: GRPOSpec, device: str) -> None:
         return
     if device == "cpu":
         raise EnvironmentFailure("`use_vllm: true` needs a GPU, and this stage runs on cpu; leave it out")
-    if registry.find_spec("vllm") is None:
+    if find_spec("vllm") is None:
         raise EnvironmentFailure("`use_vllm: true` needs vllm, which is not installed; run: pip install 'trl[vllm]'")
 
 
