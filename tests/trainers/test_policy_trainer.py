@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from toy_policy import policy_spec
+from toy_policy import policy_spec, taught
 from toy_world import ToyWorld
 from training_rows import Context, Rows
 
@@ -142,7 +142,7 @@ def test_sampling_goes_with_every_way_to_use_a_batch(
     taught_llama: Path, rows: Rows, context: Context, sizes: dict[str, Any]
 ) -> None:
     spec = steps_spec(
-        rewards=[{"name": "by-task"}], dynamic_sampling={"rounds": 4}, trl={"max_steps": 4, **sizes}
+        rewards=[{"name": "by-task"}], dynamic_sampling={"rounds": 4}, trl={"max_steps": 2, **sizes}
     )  # fmt: skip
     result = grpo.run(spec, context(taught_llama, rows()))
     filled = [point["sampling/filled"] for point in result.notes["history"] if "sampling/filled" in point]
@@ -206,10 +206,10 @@ def breakable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(registry.ENVIRONMENTS, "phone", "toy_world:BreakableToy")
 
 
-def toy_spec(**changes: Any) -> GRPOSpec:
-    """Long enough answers for the taught tiny model, which thinks in three tags."""
-    agent = {"answer_tokens": 40, **changes.pop("agent", {})}
-    return policy_spec(agent=agent, **changes)
+@pytest.fixture(scope="module")
+def tapper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Knows how to tap, and on which button by chance. Only read."""
+    return taught(tmp_path_factory.mktemp("tapper"))
 
 
 def world_trainer(spec: GRPOSpec, model: Path, context: Context, world: Any = ToyWorld) -> Any:
@@ -221,9 +221,9 @@ def world_trainer(spec: GRPOSpec, model: Path, context: Context, world: Any = To
 
 @pytest.mark.usefixtures("toy")
 def test_every_step_of_an_episode_is_a_sample_with_its_episodes_advantage(
-    taught_llama: Path, context: Context
+    tapper: Path, context: Context
 ) -> None:
-    trainer = world_trainer(toy_spec(), taught_llama, context)
+    trainer = world_trainer(policy_spec(), tapper, context)
     batch = generated(trainer, [0, 1])
     expected = []
     for start in (0, 4):
@@ -239,16 +239,16 @@ def test_every_step_of_an_episode_is_a_sample_with_its_episodes_advantage(
 
 
 @pytest.mark.usefixtures("toy")
-def test_what_the_record_says_of_episodes_is_of_episodes(taught_llama: Path, context: Context) -> None:
-    ctx = context(taught_llama, taught_llama)
-    result = grpo.run(toy_spec(), ctx)
+def test_what_the_record_says_of_episodes_is_of_episodes(tapper: Path, context: Context) -> None:
+    ctx = context(tapper, tapper)
+    result = grpo.run(policy_spec(), ctx)
     for point in result.notes["history"]:
         whole = point["rewards/success/mean"] + 0.5 * point["rewards/sub-goals/mean"]
         assert point["reward"] == pytest.approx(whole)
         assert point["success"] == pytest.approx(point["rewards/success/mean"])
         assert 1 <= point["episode/steps"] <= 3
     assert {"success_start", "success_end", "reward_end", "reward_sub-goals_end"} <= result.metrics.keys()
-    before, after = load_file(taught_llama / "model.safetensors"), load_file(ctx.out / "model.safetensors")
+    before, after = load_file(tapper / "model.safetensors"), load_file(ctx.out / "model.safetensors")
     assert not any(torch.equal(before[name], after[name]) for name in before)
     lines = [json.loads(line) for line in (ctx.out / "completions.jsonl").read_text("utf-8").splitlines()]
     assert len(lines) == result.notes["kept_answers"] == 16
@@ -259,11 +259,11 @@ def test_what_the_record_says_of_episodes_is_of_episodes(taught_llama: Path, con
 @pytest.mark.usefixtures("breakable")
 @pytest.mark.parametrize("denoise", [None, {}], ids=["plain", "denoised"])
 def test_an_episode_whose_world_breaks_down_teaches_nothing_and_moves_no_baseline(
-    taught_llama: Path, context: Context, denoise: Any
+    tapper: Path, context: Context, denoise: Any
 ) -> None:
     from toy_world import BreakableToy
 
-    trainer = world_trainer(toy_spec(denoise=denoise), taught_llama, context, BreakableToy)
+    trainer = world_trainer(policy_spec(denoise=denoise), tapper, context, BreakableToy)
     generated(trainer, [0, 1])
     broken = [one for one in trainer._seen if one.rollout.episode.ended == "error"]
     assert broken and all(one.score is None for one in broken)
@@ -275,9 +275,9 @@ def test_an_episode_whose_world_breaks_down_teaches_nothing_and_moves_no_baselin
 
 
 @pytest.mark.usefixtures("toy")
-def test_steps_beyond_what_memory_was_set_for_are_left_out_and_counted(taught_llama: Path, context: Context) -> None:
-    spec = toy_spec(environment={"samples": 1}, trl={"max_steps": 1, "per_device_train_batch_size": 8})
-    trainer = world_trainer(spec, taught_llama, context)
+def test_steps_beyond_what_memory_was_set_for_are_left_out_and_counted(tapper: Path, context: Context) -> None:
+    spec = policy_spec(environment={"samples": 1}, trl={"max_steps": 1, "per_device_train_batch_size": 8})
+    trainer = world_trainer(spec, tapper, context)
     batch = generated(trainer, [0, 1])
     assert batch["prompt_ids"].shape[0] == 8
     logged = trainer._metrics["train"]
@@ -285,28 +285,28 @@ def test_steps_beyond_what_memory_was_set_for_are_left_out_and_counted(taught_ll
 
 
 @pytest.mark.usefixtures("toy")
-def test_episodes_go_with_accumulation_and_reuse_and_a_reference(taught_llama: Path, context: Context) -> None:
+def test_episodes_go_with_accumulation_and_reuse_and_a_reference(tapper: Path, context: Context) -> None:
     trl = {
-        "max_steps": 4, "per_device_train_batch_size": 4, "steps_per_generation": 2, "num_iterations": 2, "beta": 0.01
+        "max_steps": 4, "per_device_train_batch_size": 8, "steps_per_generation": 2, "num_iterations": 2, "beta": 0.01
     }  # fmt: skip
-    result = grpo.run(toy_spec(trl=trl, checkpoint_steps=4), context(taught_llama, taught_llama))
+    result = grpo.run(policy_spec(trl=trl, checkpoint_steps=4), context(tapper, tapper))
     assert result.metrics["steps"].value == 4
 
 
 @pytest.mark.usefixtures("toy")
-def test_threads_change_nothing(taught_llama: Path, context: Context) -> None:
+def test_threads_change_nothing(tapper: Path, context: Context) -> None:
     outcomes = []
     for number, workers in enumerate((1, 4)):
-        ctx = context(taught_llama, taught_llama, f"run-{number}")
-        grpo.run(toy_spec(environment={"workers": workers}, trl={"max_steps": 1}, checkpoint_steps=1), ctx)
+        ctx = context(tapper, tapper, f"run-{number}")
+        grpo.run(policy_spec(environment={"workers": workers}, trl={"max_steps": 1}, checkpoint_steps=1), ctx)
         outcomes.append((ctx.out / "model.safetensors").read_bytes())
     assert outcomes[0] == outcomes[1]
 
 
 @pytest.mark.usefixtures("toy")
-def test_tasks_without_spread_give_way_to_others(taught_llama: Path, context: Context) -> None:
-    spec = toy_spec(dynamic_sampling={"rounds": 6}, environment={"tasks": 16}, trl={"per_device_train_batch_size": 8})
-    trainer = world_trainer(spec, taught_llama, context)
+def test_tasks_without_spread_give_way_to_others(tapper: Path, context: Context) -> None:
+    spec = policy_spec(dynamic_sampling={"rounds": 6}, environment={"tasks": 16}, trl={"per_device_train_batch_size": 8})
+    trainer = world_trainer(spec, tapper, context)
     generated(trainer, [0, 1])
     logged = trainer._metrics["train"]
     assert logged["sampling/filled"] == [1.0] or logged["sampling/rounds"] == [6.0]
@@ -314,8 +314,8 @@ def test_tasks_without_spread_give_way_to_others(taught_llama: Path, context: Co
 
 
 @pytest.mark.usefixtures("toy")
-def test_a_prompt_without_room_for_an_answer_is_a_step_lost_and_no_crash(taught_llama: Path, context: Context) -> None:
-    trainer = world_trainer(toy_spec(), taught_llama, context)
+def test_a_prompt_without_room_for_an_answer_is_a_step_lost_and_no_crash(tapper: Path, context: Context) -> None:
+    trainer = world_trainer(policy_spec(), tapper, context)
     trainer.positions = 50
     batch = generated(trainer, [0, 1])
     assert all(not answer.completion_ids for one in trainer._seen for answer in one.rollout.answers)
