@@ -1,4 +1,4 @@
-"""A policy of two layers for the toy world: it knows how to tap, and half knows on which button."""
+"""A policy of two layers for the toy world: it knows how to tap, and on which button only by chance."""
 
 from pathlib import Path
 from random import Random
@@ -22,15 +22,15 @@ def context(folder: Path, **inputs: Path) -> StageContext:
 
 
 def taught(folder: Path) -> Path:
-    """A checkpoint that was shown the right tap for every colour in four of ten rows, and any tap in the others."""
+    """A checkpoint that answers every colour with one of four taps, drawn evenly."""
     tiny.make("llama", folder / "base", seed=0)
     rng = Random(0)
     rows = [
         {
             "prompt": messages(AgentSpec.model_validate(AGENT), "Tap the right buttons.", [], colour),
-            "completion": [{"role": "assistant", "content": f"tap({right if rng.random() < 0.4 else rng.randint(1, 4)})"}],
+            "completion": [{"role": "assistant", "content": f"tap({rng.randint(1, 4)})"}],
         }
-        for right, colour in enumerate(COLOURS, 1)
+        for colour in COLOURS
         for _ in range(40)
     ]
     trl = {"max_steps": 80, "per_device_train_batch_size": 16, "learning_rate": 1e-2}

@@ -26,7 +26,11 @@ RESTS_ON = {
     "_generate_single_turn": "e0f02e4fc094cefd",
     "_prepare_inputs": "f824e7fb07147956",
 }
-RESTS_ON_FUNCTIONS = {"shuffle_sequence_dict": "bab038755e57ed2b", "split_pixel_values_by_grid": "3aca66e33a7978d3", "split_tensor_dict": "b61a5760a03e95db"}
+RESTS_ON_FUNCTIONS = {
+    "shuffle_sequence_dict": "bab038755e57ed2b",
+    "split_pixel_values_by_grid": "3aca66e33a7978d3",
+    "split_tensor_dict": "b61a5760a03e95db",
+}
 
 
 @pytest.mark.parametrize(("name", "digest"), [*RESTS_ON.items(), *RESTS_ON_FUNCTIONS.items()])
@@ -220,9 +224,7 @@ def world_trainer(spec: GRPOSpec, model: Path, context: Context, world: Any = To
 
 
 @pytest.mark.usefixtures("toy")
-def test_every_step_of_an_episode_is_a_sample_with_its_episodes_advantage(
-    tapper: Path, context: Context
-) -> None:
+def test_every_step_of_an_episode_is_a_sample_with_its_episodes_advantage(tapper: Path, context: Context) -> None:
     trainer = world_trainer(policy_spec(), tapper, context)
     batch = generated(trainer, [0, 1])
     expected = []
@@ -305,7 +307,9 @@ def test_threads_change_nothing(tapper: Path, context: Context) -> None:
 
 @pytest.mark.usefixtures("toy")
 def test_tasks_without_spread_give_way_to_others(tapper: Path, context: Context) -> None:
-    spec = policy_spec(dynamic_sampling={"rounds": 6}, environment={"tasks": 16}, trl={"per_device_train_batch_size": 8})
+    spec = policy_spec(
+        dynamic_sampling={"rounds": 6}, environment={"tasks": 16}, trl={"per_device_train_batch_size": 8}
+    )
     trainer = world_trainer(spec, tapper, context)
     generated(trainer, [0, 1])
     logged = trainer._metrics["train"]

@@ -97,5 +97,5 @@ def _world(name: str, spec: GRPOSpec, at: Callable[..., str]) -> Iterator[Proble
     if options.grpo_batch_problem(spec.trl):
         return
     if problem := options.grpo_rows_problem(spec.trl, spec.environment.tasks):
-        shown = problem.replace("rows", "tasks").replace("`limit: ", "`tasks: ").replace("the data stage", "environment")
+        shown = problem.replace("rows", "tasks").replace("limit: ", "tasks: ").replace("the data stage", "environment")
         yield Problem(at("environment", "tasks"), f"{name}: {shown}")

@@ -6,7 +6,13 @@ number each. Their names in a recipe are in `zoo.registry.REWARDS` and `EPISODE_
 """
 
 from zoo.rewards.answers import ActionReward, FormatReward, same_words
-from zoo.rewards.episodes import EpisodeFormatReward, EpisodeOverlongReward, ReadableReward, SubGoalReward, SuccessReward
+from zoo.rewards.episodes import (
+    EpisodeFormatReward,
+    EpisodeOverlongReward,
+    ReadableReward,
+    SubGoalReward,
+    SuccessReward,
+)
 from zoo.rewards.length import OverlongReward
 
 __all__ = [

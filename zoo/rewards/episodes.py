@@ -58,9 +58,7 @@ class ReadableReward:
     __name__ = "readable"
 
     def __call__(self, completions: Sequence[Answers], **columns: Any) -> list[float]:
-        return [
-            _mean([float(parse(answer["content"]) is not None) for answer in answers]) for answers in completions
-        ]
+        return [_mean([float(parse(answer["content"]) is not None) for answer in answers]) for answers in completions]
 
 
 @dataclass(frozen=True)

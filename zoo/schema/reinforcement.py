@@ -1,4 +1,4 @@
-"""What reinforcement learning adds to a training stage: rewards, a world to act in, which signal counts, when to stop."""
+"""What reinforcement learning adds to a training stage: rewards, a world, which signal counts, when to stop."""
 
 from typing import Any, Literal
 
@@ -41,7 +41,7 @@ class DynamicSamplingSpec(Settings):
     oversample: float = Field(1.0, ge=1.0)
     """So many times the groups of a batch are sampled in the first round (DAPO: 3)."""
     rounds: int = Field(3, ge=1)
-    """Further rounds at most, each for the groups still missing (DAPO: 10 in all). After the last, they stay missing."""
+    """Further rounds at most, each for the groups still missing (DAPO: 10 in all)."""
 
 
 class DenoiseSpec(Settings):

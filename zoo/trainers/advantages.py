@@ -15,7 +15,18 @@ from typing import Literal
 
 from zoo.schema import DenoiseSpec
 
-__all__ = ["LIMITS", "Attempt", "Credit", "Turn", "balanced", "credited", "group_relative", "leave_one_out", "spread"]
+__all__ = [
+    "LIMITS",
+    "Attempt",
+    "Credit",
+    "Scale",
+    "Turn",
+    "balanced",
+    "credited",
+    "group_relative",
+    "leave_one_out",
+    "spread",
+]
 
 LIMITS = frozenset({"length", "rounds", "time"})
 """Ends by a limit, not by the agent or the world."""

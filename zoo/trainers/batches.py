@@ -15,9 +15,9 @@ from trl.trainer.utils import split_pixel_values_by_grid, unsplit_pixel_values_b
 __all__ = ["Batch", "joined", "parts", "silenced"]
 
 Batch = dict[str, Any]
-_ID = object()  # stands for the tokenizer's padding token
-_LEFT = {"prompt_ids": _ID, "prompt_mask": 0}
-_RIGHT = {
+_ID = None  # stands for the tokenizer's padding token
+_LEFT: dict[str, float | None] = {"prompt_ids": _ID, "prompt_mask": 0}
+_RIGHT: dict[str, float | None] = {
     "completion_ids": _ID, "completion_mask": 0, "tool_mask": 1, "old_per_token_logps": 0.0, "ref_per_token_logps": 0.0,
     "sampling_per_token_logps": 0.0, "importance_sampling_ratio": 1.0,
 }  # fmt: skip
@@ -63,7 +63,7 @@ def _column(key: str, pieces: Sequence[Batch], padding_token: int) -> Any:
     fill = {**_LEFT, **_RIGHT}[key]
     width = max(value.size(1) for value in values)
     short = [width - value.size(1) for value in values]
-    number = padding_token if fill is _ID else fill
+    number = padding_token if fill is None else fill
     return torch.cat(
         [
             pad(value, (less, 0) if key in _LEFT else (0, less), value=number)

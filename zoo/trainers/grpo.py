@@ -93,9 +93,7 @@ def _rows_of(tasks: Sequence[Task]) -> tuple[list[dict[str, Any]], dict[str, Any
     return rows, {"tasks": len(tasks), "templates": len({task.template for task in tasks})}
 
 
-def _read_rows(
-    spec: GRPOSpec, folder: Path, processor: Any, base: Path
-) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def _read_rows(spec: GRPOSpec, folder: Path, processor: Any, base: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     rows = preflight.read_rows(folder, ("prompt", "solution"))
     answer_tokens = spec.trl.get("max_completion_length", _ANSWER_TOKENS)
     longest = preflight.check_lengths(rows, processor, base, None, answer_tokens)

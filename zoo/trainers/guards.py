@@ -129,4 +129,4 @@ def _ends(history: History, window: int) -> tuple[History, History]:
 
 
 def _mean(history: History, name: str) -> float:
-    return mean(entry[name] for entry in history)
+    return float(mean(entry[name] for entry in history))

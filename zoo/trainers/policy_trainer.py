@@ -1,4 +1,4 @@
-"""TRL's GRPOTrainer with dynamic sampling, denoised advantages and episodes in a world: its private methods, overridden.
+"""TRL's GRPOTrainer with dynamic sampling, denoised advantages and episodes: its private methods, overridden.
 
 This is the one module that does; a test holds the digest of what it rests on. A batch of answers to logged steps is
 TRL's own, with groups replaced (`dynamic_sampling`) and advantages recomputed (`denoise`). A batch of episodes is acted
@@ -26,7 +26,7 @@ from zoo.environments import Task
 from zoo.errors import ModelError
 from zoo.schema import GRPOSpec
 from zoo.trainers import batches, rollouts
-from zoo.trainers.advantages import Attempt, Credit, Turn, credited, spread
+from zoo.trainers.advantages import Attempt, Credit, Scale, Turn, credited, spread
 from zoo.trainers.batches import Batch
 from zoo.trainers.rollouts import Answered, Rollout
 
@@ -79,6 +79,7 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL's classes are unt
             # That it may change is why a test holds its digest.
             warnings.filterwarnings("ignore", message="You are using 'rollout_func'")
         super().__init__(*args, **options)
+        self.num_generations: int
         self.spec, self.tasks, self.positions = spec, tasks, positions
         self.readable, self.keep = readable, keep
         self._handed: list[tuple[Answered, float]] = []
@@ -160,7 +161,7 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL's classes are unt
     def _remember(
         self, inputs: list[Row], prompts: list[Any], completions: list[Any], ids: list[list[int]], rewards: torch.Tensor
     ) -> None:
-        """The local rows of gathered rewards: their sums, and whether the first of them says that the answer is right."""
+        """The local rows of gathered rewards: their sums, and whether the first says that the answer is right."""
         mine = self.accelerator.process_index * len(prompts)
         local = rewards[mine : mine + len(prompts)].cpu()
         total = (local * self.reward_weights).nansum(dim=1)
@@ -215,7 +216,7 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL's classes are unt
         return _Group(distance, bool(samples), samples=samples)
 
     def _credit(self, attempts: Sequence[Attempt]) -> Credit:
-        scale = "none" if self.scale_rewards == "none" else "group"
+        scale: Scale = "none" if self.scale_rewards == "none" else "group"
         credit = credited(attempts, self.spec.denoise, self._rng("credit"), scale)
         self._denoised.update(credit.counts)
         return credit
@@ -370,7 +371,7 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL's classes are unt
         return gathered
 
     def _mean(self, values: list[float]) -> float:
-        return mean(gather_object(values))
+        return float(mean(gather_object(values)))
 
 
 def _teaching(groups: Sequence[_Group]) -> int:
