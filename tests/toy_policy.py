@@ -56,8 +56,16 @@ def policy_spec(**changes: Any) -> GRPOSpec:
 def learned(folder: Path, model: Path, **changes: Any) -> StageResult:
     """What forty steps in the toy world make of a policy."""
     trl = {
-        "max_steps": 40, "per_device_train_batch_size": 64, "num_generations": 16, "learning_rate": 1e-3,
+        "max_steps": 40, "per_device_train_batch_size": 32, "num_generations": 8, "learning_rate": 1e-3,
         "lr_scheduler_type": "constant", **changes.pop("trl", {}),
     }  # fmt: skip
     spec = policy_spec(trl=trl, environment={"tasks": 16}, checkpoint_steps=40, **changes)
     return grpo.run(spec, context(folder, model=model))
+
+
+WAYS: dict[str, dict[str, Any]] = {
+    "grpo": {"trl": {"loss_type": "grpo"}},
+    "dapo": {"trl": {"loss_type": "dapo", "epsilon_high": 0.28}, "dynamic_sampling": {"rounds": 3}},
+    "denoised": {"denoise": {}},
+}
+"""GRPO as published first; DAPO's clip-higher, token-level loss and dynamic sampling; AgentCPM's advantages."""

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from training_rows import Context, Rows
 
+from zoo import registry
 from zoo.errors import ModelError
 from zoo.schema import GRPOSpec, GuardSpec
 from zoo.trainers import grpo
@@ -91,17 +92,17 @@ def test_steps_on_which_nothing_was_trained_say_nothing() -> None:
 
 
 def test_a_run_that_loses_its_reward_stops_and_names_the_last_good_checkpoint(
-    taught_llama: Path, rows: Rows, context: Context
+    tiny_llama: Path, rows: Rows, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(registry.REWARDS, "fading", "toy_rewards:Fading")
     trl = {
-        "max_steps": 20, "per_device_train_batch_size": 8, "num_generations": 4, "max_completion_length": 40,
-        "learning_rate": 0.5, "lr_scheduler_type": "constant",
+        "max_steps": 20, "per_device_train_batch_size": 4, "num_generations": 2, "max_completion_length": 4,
     }  # fmt: skip
     spec = GRPOSpec(
         model="a/b", data="stage:rows", dtype="float32", save_dtype="float32", checkpoint_steps=1, trl=trl,
-        rewards=({"name": "format"},), guard=GuardSpec(window=2),
+        rewards=({"name": "fading"},), guard=GuardSpec(window=2),
     )  # fmt: skip
-    ctx = context(taught_llama, rows())
-    with pytest.raises(ModelError, match=r"step \d+: training diverged: .* checkpoint"):
+    ctx = context(tiny_llama, rows())
+    with pytest.raises(ModelError, match=r"step 6: training diverged: .*the last good checkpoint is .*checkpoint-4"):
         grpo.run(spec, ctx)
     assert not (ctx.out / "model.safetensors").exists()

@@ -18,3 +18,13 @@ class Nothing:
 
     def __call__(self, completions: Sequence[Any], **columns: Any) -> list[float]:
         return [0.5] * len(completions)
+
+
+class Fading:
+    """Full marks until four steps are done, next to none after."""
+
+    __name__ = "fading"
+
+    def __call__(self, completions: Sequence[Any], trainer_state: Any, **columns: Any) -> list[float]:
+        worth = 1.0 if trainer_state.global_step < 4 else 0.1
+        return [worth + 0.05 * (number % 2) for number in range(len(completions))]
