@@ -10,7 +10,7 @@ from zoo import registry
 from zoo.errors import ModelError
 from zoo.schema import GRPOSpec, GuardSpec
 from zoo.trainers import grpo
-from zoo.trainers.guards import alarm, collapsed, diverged, hacked
+from zoo.trainers.guards import alarm, collapsed, diverged, first_alarm, hacked
 
 GUARD = GuardSpec(window=2)
 
@@ -62,6 +62,7 @@ def test_a_reward_that_rises_while_success_falls_is_an_alarm() -> None:
     found = hacked(history(**series), GUARD)
     assert found and not found.stops
     assert "the reward 'form' rises (0.1 to 0.8 over 2 steps) while success falls (0.6 to 0.3)" in found.what
+    assert first_alarm(history(**series), GUARD) == {"rule": "hacking", "since": 3, "what": found.what}
     stopping = hacked(history(**series), GuardSpec(window=2, hacking="stop"))
     assert stopping and stopping.stops
     assert hacked(history(**series), GuardSpec(window=2, hacking="off")) is None

@@ -47,6 +47,8 @@ def run(spec: GRPOSpec, ctx: StageContext) -> StageResult:
     notes["kept_answers"] = completions.collect(ctx.scratch / _KEPT, ctx.out / completions.COMPLETIONS_NAME)
     names = ["reward", *(f"rewards/{name}/mean" for name in trainer.reward_func_names)]
     metrics |= _ends(history, [*names, *(["success"] if spec.environment else [])])
+    if warned := _first_alarm(history, spec):
+        notes["alarm"] = warned
     notes["history"] = session.thinned(history, ["loss", *names, *_LOGGED, *_more(history)])
     return StageResult(metrics, notes)
 
@@ -60,6 +62,12 @@ _MORE = ("denoise/", "episode/", "sampling/", "samples/")
 
 def _more(history: Sequence[dict[str, float]]) -> list[str]:
     return sorted({name for entry in history for name in entry if name.startswith(_MORE)})
+
+
+def _first_alarm(history: Sequence[dict[str, float]], spec: GRPOSpec) -> dict[str, Any] | None:
+    from zoo.trainers.guards import first_alarm
+
+    return first_alarm(history, spec.guard)
 
 
 def _check_vllm(spec: GRPOSpec, device: str) -> None:

@@ -17,7 +17,7 @@ from zoo.records import StageContext
 from zoo.schema import GuardSpec
 from zoo.trainers.session import last_checkpoint
 
-__all__ = ["Alarm", "Guard", "alarm", "collapsed", "diverged", "hacked"]
+__all__ = ["Alarm", "Guard", "alarm", "collapsed", "diverged", "first_alarm", "hacked"]
 
 History = Sequence[Mapping[str, Any]]
 _SUCCESS = ("success", "rewards/action/mean")
@@ -37,6 +37,12 @@ def alarm(history: History, spec: GuardSpec) -> Alarm | None:
     """The first rule that the last window of a history breaks; `history` has an entry for every step that sampled."""
     trained = [entry for entry in history if entry.get("samples/trained", 1) and entry.get("reward") is not None]
     return collapsed(trained, spec) or diverged(trained, spec) or hacked(trained, spec)
+
+
+def first_alarm(history: History, spec: GuardSpec) -> dict[str, Any] | None:
+    """What a finished run was first warned of, for its record."""
+    found = (alarm(history[:end], spec) for end in range(1, len(history) + 1))
+    return next(({"rule": one.rule, "since": one.since, "what": one.what} for one in found if one), None)
 
 
 def collapsed(history: History, spec: GuardSpec) -> Alarm | None:

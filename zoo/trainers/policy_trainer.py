@@ -28,7 +28,8 @@ from zoo.schema import GRPOSpec
 from zoo.trainers import batches, rollouts
 from zoo.trainers.advantages import Attempt, Credit, Scale, Turn, credited, spread
 from zoo.trainers.batches import Batch
-from zoo.trainers.rollouts import Answered, Rollout
+from zoo.trainers.judged import Judged, judged, named
+from zoo.trainers.rollouts import Answered
 
 __all__ = ["Keep", "PolicyTrainer"]
 
@@ -49,15 +50,6 @@ class _Group:
     batch: Batch | None = None
     samples: tuple[tuple[Answered, float], ...] = ()
     """Of episodes: the steps that teach, each with its advantage."""
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """An episode with what it is worth, reward by reward."""
-
-    rollout: Rollout
-    worth: tuple[float, ...] | None
-    score: float | None
 
 
 class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL's classes are untyped here
@@ -87,7 +79,7 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL's classes are unt
         self._scores: list[float] = []
         self._won: list[bool] = []
         self._denoised: Counter[str] = Counter()
-        self._seen: list[_Seen] = []
+        self._seen: list[Judged] = []
         self._round = 0
         self._refuse_split_groups()
 
@@ -171,10 +163,17 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL's classes are unt
         texts = [one if isinstance(one, str) else one[-1]["content"] for one in completions]
         self._answers = [(text, not tokens or tokens[-1] not in ends) for text, tokens in zip(texts, ids, strict=True)]
         rows = zip(inputs, prompts, texts, local.tolist(), strict=True)
-        self._keep_rows([
-            {"task": row.get("task"), "prompt": _last_text(prompt), "answers": [text], **self._named(worth)}
-            for row, prompt, text, worth in rows
-        ])  # fmt: skip
+        self._keep_rows(
+            [
+                {
+                    "task": row.get("task"),
+                    "prompt": _last_text(prompt),
+                    "answers": [text],
+                    "rewards": named(self.reward_func_names, worth),
+                }
+                for row, prompt, text, worth in rows
+            ]
+        )
 
     def _episodes(self, inputs: list[Row]) -> Batch:
         groups = self._refilled(inputs, self._acted)
@@ -198,13 +197,13 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL's classes are unt
         made = rollouts.roll_out(
             self.spec.agent, tasks, self._sample, batch=world.batch, workers=world.workers
         )  # fmt: skip
-        seen = self._valued(made)
-        self._keep_episodes(seen)
+        seen = judged(made, self.reward_funcs, self.reward_weights.tolist())
+        self._keep_rows([one.plain(self.reward_func_names) for one in seen])
         self._seen += seen
         size = self.num_generations
         return [self._group(seen[start : start + size]) for start in range(0, len(seen), size)]
 
-    def _group(self, seen: Sequence[_Seen]) -> _Group:
+    def _group(self, seen: Sequence[Judged]) -> _Group:
         credit = self._credit([rollouts.attempt(one.rollout, one.score) for one in seen])
         samples = tuple(
             (answer, advantage)
@@ -220,19 +219,6 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL's classes are unt
         credit = credited(attempts, self.spec.denoise, self._rng("credit"), scale)
         self._denoised.update(credit.counts)
         return credit
-
-    def _valued(self, made: Sequence[Rollout]) -> list[_Seen]:
-        """What episodes are worth; one whose world broke down is asked of no reward."""
-        whole = [one for one in made if one.episode.ended != "error"]
-        columns = rollouts.columns(whole)
-        each = iter(zip(*(reward(**columns) for reward in self.reward_funcs), strict=True))
-        weights = self.reward_weights.tolist()
-        seen = []
-        for one in made:
-            worth = None if one.episode.ended == "error" else next(each)
-            score = None if worth is None else sum(w * part for w, part in zip(weights, worth, strict=True))
-            seen.append(_Seen(one, worth, score))
-        return seen
 
     def _sample(self, chats: Sequence[Chat]) -> list[Answered]:
         """The policy's answers; an empty one where prompt and answer would be longer than the model."""
@@ -323,24 +309,9 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL's classes are unt
         if self._round == 0 and self.accelerator.is_main_process:
             self.keep(self.state.global_step + 1, self.state.max_steps, rows)
 
-    def _keep_episodes(self, seen: Sequence[_Seen]) -> None:
-        self._keep_rows([
-            {
-                "task": one.rollout.episode.task.id, "prompt": one.rollout.episode.task.instruction,
-                "answers": [str(step.answer) for step in one.rollout.episode.steps],
-                "success": one.rollout.episode.success, "ended": one.rollout.episode.ended,
-                **self._named(one.worth or (math.nan,) * len(self.reward_funcs)),
-            }
-            for one in seen
-        ])  # fmt: skip
-
-    def _named(self, worth: Sequence[float]) -> dict[str, Any]:
-        pairs = zip(self.reward_func_names, worth, strict=True)
-        return {"rewards": {name: None if math.isnan(part) else round(part, 6) for name, part in pairs}}
-
     def _note_episodes(self, groups: Sequence[_Group]) -> None:
         """What TRL logged of rewards was of rows without one: in its place, of episodes, over all processes."""
-        rows: list[tuple[Any, ...]] = gather_object([_facts(one) for one in self._seen])
+        rows: list[tuple[Any, ...]] = gather_object([one.facts for one in self._seen])
         known = [row for row in rows if row[0] is not None]
         self._replace("reward", [score for score, *_ in known])
         for place, name in enumerate(self.reward_func_names):
@@ -381,11 +352,6 @@ def _teaching(groups: Sequence[_Group]) -> int:
 def _reordered(answered: tuple[list[int], str, Any]) -> tuple[tuple[int, ...], str, Any]:
     ids, text, chances = answered
     return tuple(ids), text, chances
-
-
-def _facts(seen: _Seen) -> tuple[Any, ...]:
-    episode = seen.rollout.episode
-    return seen.score, seen.worth, episode.success, len(episode.steps), episode.ended
 
 
 def _last_text(prompt: Any) -> str:
