@@ -337,6 +337,16 @@ def test_the_embedded_phone_is_trained_on_as_it_is_evaluated(taught_llama: Path,
     assert all("rewards/readable/mean" in point for point in result.notes["history"])
 
 
+def test_a_model_that_sees_acts_on_text_too(tiny_vlm: Path, context: Context) -> None:
+    trl = {"max_steps": 1, "per_device_train_batch_size": 4, "num_generations": 2}
+    spec = policy_spec(
+        agent={"rounds": 2, "answer_tokens": 8}, environment={"tasks": 4}, trl=trl, freeze=("model.visual",),
+        rewards=[{"name": "success"}, {"name": "overlong", "options": {"most_tokens": 8, "window_tokens": 7}}],
+    )  # fmt: skip
+    result = grpo.run(spec, context(tiny_vlm, tiny_vlm))
+    assert result.metrics["steps"].value == 1
+
+
 def test_too_many_tasks_are_refused_before_weights_are_loaded(tiny_llama: Path, context: Context) -> None:
     with pytest.raises(DataError, match="`tasks: 1000000` is too many"):
         grpo.run(policy_spec(environment={"tasks": 1_000_000}), context(tiny_llama, tiny_llama))

@@ -82,6 +82,7 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL's classes are unt
         self._seen: list[Judged] = []
         self._round = 0
         self._refuse_split_groups()
+        self._refuse_calls_out_of_step()
 
     def _generate_and_score_completions(self, inputs: list[Row]) -> Batch:
         self._seen, self._round, self._denoised = [], 0, Counter()
@@ -303,6 +304,15 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL's classes are unt
             raise ModelError(
                 f"each process generates {local} answers, and groups of num_generations {self.num_generations} would "
                 "be split over processes; write sizes whose product is a multiple of it"
+            )
+
+    def _refuse_calls_out_of_step(self) -> None:
+        """Episodes of two processes are not equally long, and these would wait for each other's calls for ever."""
+        together = self.is_fsdp_enabled or self.is_deepspeed_enabled or self.use_vllm
+        if self.spec.environment and self.accelerator.num_processes > 1 and together:
+            raise ModelError(
+                "an environment over several processes needs each to hold the whole model, without vLLM; launch one "
+                "process, or leave FSDP, DeepSpeed and use_vllm out"
             )
 
     def _keep_rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
