@@ -97,10 +97,15 @@ def _training(spec: SFTSpec | GRPOSpec, config: Mapping[str, Any], count: int) -
     trainable = _trainable(spec, config, count)
     # peft keeps adapters in float32; a full fine-tune has gradients and AdamW's two moments in the weights' own type.
     state = trainable * (4.0 * 4 if spec.lora else width * 3)
-    memory = count * width + state + _activations(spec, config)
+    memory = count * width * _models(spec) + state + _activations(spec, config)
     saved = count * _BYTES[spec.save_dtype]
     checkpoint = trainable * (4.0 if spec.lora else width) * 3
     return Need(int(memory), int(saved + _CHECKPOINTS_KEPT * checkpoint))
+
+
+def _models(spec: SFTSpec | GRPOSpec) -> int:
+    """Copies of the whole model: a KL to a reference needs a second, unless an adapter can be switched off for it."""
+    return 2 if isinstance(spec, GRPOSpec) and spec.trl.get("beta") and spec.lora is None else 1
 
 
 def _trainable(spec: SFTSpec | GRPOSpec, config: Mapping[str, Any], count: int) -> int:
@@ -115,6 +120,9 @@ def _activations(spec: SFTSpec | GRPOSpec, config: Mapping[str, Any]) -> int:
     tokens = int(spec.trl.get("max_length") or _TRL_MAX_LENGTH) + int(spec.trl.get("max_completion_length") or 0)
     kept = _RECOMPUTED if spec.trl.get("activation_checkpointing") else _KEPT
     rows = int(spec.trl.get("per_device_train_batch_size", 8))
+    if isinstance(spec, GRPOSpec) and spec.environment:  # a row is an episode, and each of its steps is one to train on
+        rows *= spec.environment.samples or spec.agent.rounds
+        tokens += spec.agent.answer_tokens
     return int(rows * tokens * text["hidden_size"] * text["num_hidden_layers"] * kept)
 
 

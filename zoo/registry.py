@@ -6,7 +6,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-__all__ = ["ENVIRONMENTS", "REWARDS", "STAGES", "StageEntry", "load", "missing_modules"]
+__all__ = ["ENVIRONMENTS", "EPISODE_REWARDS", "REWARDS", "STAGES", "StageEntry", "load", "missing_modules"]
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,15 @@ ENVIRONMENTS: dict[str, str] = {
 REWARDS: dict[str, str] = {
     "format": "zoo.rewards:FormatReward",
     "action": "zoo.rewards:ActionReward",
+    "overlong": "zoo.rewards:OverlongReward",
+}
+
+EPISODE_REWARDS: dict[str, str] = {
+    "success": "zoo.rewards:SuccessReward",
+    "sub-goals": "zoo.rewards:SubGoalReward",
+    "readable": "zoo.rewards:ReadableReward",
+    "format": "zoo.rewards:EpisodeFormatReward",
+    "overlong": "zoo.rewards:EpisodeOverlongReward",
 }
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from zoo import options, registry
 from zoo.check import publishing
+from zoo.check.policy import policy_problems
 from zoo.errors import Problem, did_you_mean
 from zoo.refs import HubRef, PathRef, StageRef
 from zoo.schema import (
@@ -34,6 +35,8 @@ def problems(recipe: Recipe, where: Where, *, tiny: bool = False) -> list[Proble
     for name, spec in recipe.stages.items():
         found += _references(recipe, name, spec, where, tiny)
         found += _options(name, spec, where)
+        if isinstance(spec, GRPOSpec):
+            found += policy_problems(name, spec, where, recipe.hardware)
     return (
         found
         or list(_circles(recipe, where))
@@ -117,11 +120,6 @@ def _options(name: str, spec: StageSpec, where: Where) -> Iterator[Problem]:
         yield from _library(name, "lora", "peft.LoraConfig", spec.lora or {}, where)
     if isinstance(spec, MergeSpec):
         yield from _library(name, "mergekit", "mergekit", spec.mergekit, where)
-    if isinstance(spec, GRPOSpec):
-        for index, reward in enumerate(spec.rewards):
-            if reward.name not in registry.REWARDS:
-                spot = where(("stages", name, "rewards", index, "name"))
-                yield Problem(spot, f"{reward.name!r} is no reward", did_you_mean(reward.name, list(registry.REWARDS)))
 
 
 def _library(name: str, key: str, library: str, given: Mapping[str, object], where: Where) -> Iterator[Problem]:
