@@ -60,14 +60,15 @@ def run(spec: LatencySpec, ctx: StageContext) -> StageResult:
 
 
 def agent_chats(spec: LatencySpec, seed: int) -> list[Chat]:
-    """Consecutive steps on held-out tasks, as the expert walks through them: every file is asked the same.
+    """Consecutive steps on held-out tasks, as the expert walks through them: every file is asked the same. An agent with
+    eyes is timed on the words of its screens.
 
     Raises DataError when the world has not so many.
     """
     if not spec.steps:
         return []
     tasks = -(-spec.steps // _STEPS_A_TASK)
-    data = DataSpec(kind="data", split=_SPLIT, tasks=tasks, agent=spec.agent)
+    data = DataSpec(kind="data", split=_SPLIT, tasks=tasks, agent=spec.agent.model_copy(update={"pictures": "none"}))
     try:
         rows, _ = expert_rows(data, seed, no_progress)
     except ValueError as error:
