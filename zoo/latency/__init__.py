@@ -60,8 +60,9 @@ def run(spec: LatencySpec, ctx: StageContext) -> StageResult:
 
 
 def agent_chats(spec: LatencySpec, seed: int) -> list[Chat]:
-    """Consecutive steps on held-out tasks, as the expert walks through them: every file is asked the same. An agent with
-    eyes is timed on the words of its screens.
+    """Consecutive steps on held-out tasks, as the expert walks through them: every file is asked the same.
+
+    An agent with eyes is timed on the words of its screens.
 
     Raises DataError when the world has not so many.
     """
