@@ -1,0 +1,19 @@
+"""A published model's page as files: what `spaces/agent` needs beside it, and what of this package it carries.
+
+Pure: nothing is fetched, loaded or pushed here. The page itself is in `spaces/agent`.
+"""
+
+from zoo.space.files import space_files
+from zoo.space.recorded import Course, parse_courses, recorded
+from zoo.space.settings import SETTINGS_NAME, SpaceModel, SpaceSettings, read_settings
+
+__all__ = [
+    "SETTINGS_NAME",
+    "Course",
+    "SpaceModel",
+    "SpaceSettings",
+    "parse_courses",
+    "read_settings",
+    "recorded",
+    "space_files",
+]
