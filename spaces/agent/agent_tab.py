@@ -70,8 +70,9 @@ class AgentTab:
                         self.type = gr.Button("Type it", size="sm", min_width=80)
                         self.finish = gr.Button("Finish", size="sm", min_width=80)
                         self.anew = gr.Button("Start over", size="sm", min_width=80)
-            with gr.Column(elem_id="course", min_width=280):
+            with gr.Column(elem_id="standing", min_width=280):
                 self.status = gr.HTML(elem_id="status")
+            with gr.Column(elem_id="course", min_width=280):
                 self.steps = gr.HTML(js_on_load=_clicks("show"), elem_id="steps")
                 with gr.Row(elem_classes="buttons"):
                     self.json = gr.Button("Save as JSON", size="sm", min_width=110)

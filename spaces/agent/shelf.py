@@ -102,6 +102,10 @@ class Shelf:
         """The models that are open, least recently used first."""
         return list(self._open)
 
+    def process(self, name: str) -> ModelProcess | None:
+        """A model that is open now."""
+        return self._open.get(name)
+
     def is_open(self, name: str) -> bool:
         """Whether asking for it costs no loading."""
         return name in self._open

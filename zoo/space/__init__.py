@@ -3,16 +3,18 @@
 Pure: nothing is fetched, loaded or pushed here. The page itself is in `spaces/agent`.
 """
 
-from zoo.space.files import space_files
+from zoo.space.files import RECIPE_NAME, read_records, space_files
 from zoo.space.recorded import Course, parse_courses, recorded
 from zoo.space.settings import SETTINGS_NAME, SpaceModel, SpaceSettings, read_settings
 
 __all__ = [
+    "RECIPE_NAME",
     "SETTINGS_NAME",
     "Course",
     "SpaceModel",
     "SpaceSettings",
     "parse_courses",
+    "read_records",
     "read_settings",
     "recorded",
     "space_files",

@@ -6,11 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from zoo import shipped
-from zoo.records import StageRecord
+from zoo.errors import DataError
+from zoo.records import Metric, StageRecord
 from zoo.space.package import package_files
 from zoo.space.settings import SETTINGS_NAME, SpaceSettings
 
-__all__ = ["EPISODES_FOLDER", "RECORDS_FOLDER", "RECIPE_NAME", "space_files"]
+__all__ = ["EPISODES_FOLDER", "RECIPE_NAME", "RECORDS_FOLDER", "read_records", "space_files"]
 
 RECORDS_FOLDER = "records"
 EPISODES_FOLDER = "episodes"
@@ -47,6 +48,22 @@ def space_files(
         **({RECIPE_NAME: recipe} if recipe else {}),
     }
     return {**app, **package_files(python), **{path: text.encode("utf-8") for path, text in told.items()}}
+
+
+def read_records(folder: Path) -> dict[str, StageRecord]:
+    """Name of a stage -> its record, of every record that `space_files` put into a page's folder.
+
+    Raises DataError for a file that holds none.
+    """
+    found = {}
+    for file in sorted((folder / RECORDS_FOLDER).glob("*.json")):
+        try:
+            data = json.loads(file.read_text("utf-8"))
+            metrics = {name: Metric(**metric) for name, metric in data["metrics"].items()}
+            found[file.stem] = StageRecord(**{**data, "metrics": metrics})
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{RECORDS_FOLDER}/{file.name}: no stage record: {error}") from error
+    return found
 
 
 def _json(record: StageRecord) -> str:
