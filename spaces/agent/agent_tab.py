@@ -186,7 +186,7 @@ class AgentTab:
         if moment.problem:
             status = f'<p class="status missed" role="alert"><b>That did not work</b> {escape(moment.problem)}</p>'
         else:
-            status = progress(visit, moment.doing, moment.share) if busy else ending(visit)
+            status = progress(visit, moment.step, moment.doing, moment.share) if busy else ending(visit)
         return {
             self.visit: visit,
             self.screen: shown,
@@ -240,14 +240,16 @@ _SWIPES = {"up": "up", "down": "down"}
 def _touched(event: gr.EventData) -> Action | None:
     """What a visitor's finger did; None for what no finger can."""
     data = getattr(event, "_data", None)
-    call = data.get("call") if isinstance(data, dict) else None
+    if not isinstance(data, dict):
+        return None
+    call = data.get("call")
     number = _number(event, "number", 999)
     if call in ("back", "home"):
         return Action(call)
     if call in ("tap", "long_press") and number:
         return Action(call, (number,))
     if call == "swipe" and number:
-        return Action("swipe", (number, _SWIPES.get(data.get("direction"), "up"), "long"))
+        return Action("swipe", (number, _SWIPES.get(str(data.get("direction")), "up"), "long"))
     return None
 
 

@@ -10,12 +10,11 @@ from model_process import Said, never
 from shelf import Loading, Shelf
 from turns import Turns
 
-from zoo.agent import Situation, chat_of
+from zoo.agent import Chat, Situation, chat_of
 from zoo.errors import ModelError
 from zoo.playground import Endpoint, ask_endpoint
 from zoo.playground.models import grammar_for
 from zoo.schema import AgentSpec
-from zoo.serving import Chat
 from zoo.space import SpaceSettings
 
 __all__ = ["ENDPOINT", "EXPERT", "Answerers", "EndpointChoice"]

@@ -22,12 +22,14 @@ from workload import LONGEST_PROMPT, Workload, of_prompt, of_task
 from zoo.errors import ZooError
 from zoo.records import StageRecord
 
-__all__ = ["CompareTab", "Held"]
+__all__ = ["CompareTab", "Held", "workload_of"]
 
 _SESSION_SECONDS = 1800
 _VISITORS = 8
 _MOST_COLUMNS = 4
 _MOST_ROUNDS = 10
+_MOST_TOKENS = 256
+_SCREENS, _PROMPTED = "A task's screens", "One prompt"
 _PROMPT = "Explain in two sentences what an alarm clock is for."
 
 
@@ -62,7 +64,7 @@ class CompareTab:
             with gr.Column(min_width=260):
                 self.models = gr.CheckboxGroup(self.names, value=self.names[:2], label="Side by side", elem_id="sides")
             with gr.Column(min_width=260):
-                self.work = gr.Radio(["A task's screens", "One prompt"], value="A task's screens", label="The work")
+                self.work = gr.Radio([_SCREENS, _PROMPTED], value=_SCREENS, label="The work")
                 self.task = gr.Dropdown(
                     self.tasks.instructions, value=self.tasks.first.instruction, label="Task", filterable=True
                 )
@@ -96,9 +98,7 @@ class CompareTab:
         shown = [self.held, self.status, self.table, self.bars, self.replay, self.conditions]
         parts = [*shown, self.saving, self.run, self.stop]
         asked = [self.held, self.models, self.work, self.task, self.prompt, self.rounds, self.tokens]
-        self.run.click(
-            self._compare, asked, parts, concurrency_limit=_VISITORS, concurrency_id="comparisons", **hidden
-        )
+        self.run.click(self._compare, asked, parts, concurrency_limit=_VISITORS, concurrency_id="comparisons", **hidden)
         self.stop.click(_leave, [self.held], None, **hidden)
         self.work.input(_asked, [self.work], [self.task, self.prompt, self.tokens], **hidden)
         self.csv.click(_csv, [self.held], [self.saved], **hidden)
@@ -112,7 +112,7 @@ class CompareTab:
         if held.running or not chosen:
             gr.Info("A comparison is under way here." if held.running else "Choose at least one model.")
             return
-        held.workload = self._workload(work, task, prompt, int(tokens))
+        held.workload = workload_of(self.answerers, self.tasks, task, prompt if work == _PROMPTED else "", int(tokens))
         held.columns = [Column(name, self.answerers.shelf.models[name].bytes) for name in chosen]
         held.running = True
         held.stop.clear()
@@ -133,12 +133,6 @@ class CompareTab:
         except ZooError as error:
             return str(error)
         return ""
-
-    def _workload(self, work: str, task: str, prompt: str, tokens: int) -> Workload:
-        if work == "One prompt":
-            return of_prompt(prompt or "", min(max(8, tokens), 256))
-        found, _ = self.tasks.find(task or "")
-        return of_task(self.answerers.spec, found)
 
     def _view(
         self, held: Held, doing: str = "", share: float | None = None, problem: str = "", finished: bool = False
@@ -165,13 +159,21 @@ class CompareTab:
         }
 
 
+def workload_of(answerers: Answerers, tasks: Tasks, task: str, prompt: str, tokens: int) -> Workload:
+    """The prompt where there is one, else the screens of the task."""
+    if prompt and prompt.strip():
+        return of_prompt(prompt, min(max(8, tokens), _MOST_TOKENS))
+    found, _ = tasks.find(task or "")
+    return of_task(answerers.spec, found)
+
+
 def _leave(held: Held | None) -> None:
     if held is not None:
         held.stop.set()
 
 
 def _asked(work: str) -> tuple[Any, Any, Any]:
-    prompt = work == "One prompt"
+    prompt = work == _PROMPTED
     return gr.Dropdown(visible=not prompt), gr.Textbox(visible=prompt), gr.Slider(visible=prompt)
 
 

@@ -67,7 +67,8 @@ def replay(columns: Sequence[Column], workload: Workload) -> str:
         data = escape(json.dumps(pieces[:-1], ensure_ascii=False), quote=True)
         boxes.append(
             f"<section><h3>{escape(column.name)} <span>{start:.2f} s</span></h3>"
-            f'<pre tabindex="0" aria-label="What {escape(column.name, quote=True)} answered" data-pieces="{data}"></pre>'
+            f'<pre tabindex="0" role="region" aria-label="What {escape(column.name, quote=True)} answered" '
+            f'data-pieces="{data}"></pre>'
             "</section>"
         )
     what = "its calls on every screen" if workload.acting else "its answer"
@@ -125,7 +126,7 @@ def _agreement_name(workload: Workload, first: Column) -> str:
 
 def _share(column: Column, first: Column, workload: Workload) -> str:
     share = column.agreement(first, workload.acting)
-    return "–" if column is first or share is None else f"{100 * share:.0f} % of {len(column.rounds[0])}"
+    return "-" if column is first or share is None else f"{100 * share:.0f} % of {len(column.rounds[0])}"
 
 
 def _bar(label: str, one: Spread, most: float) -> str:

@@ -58,10 +58,8 @@ def by_app(settings: SpaceSettings, records: Mapping[str, StageRecord]) -> str:
         apps[app][1] += row["n"]
     if not apps:
         return ""
-    lines = "".join(
-        _bar(app, Metric(won / n, n=n), f"{won} of {n}") for app, (won, n) in sorted(apps.items()) if n
-    )
-    label = [label for label, name in settings.scores.items() if name == names[-1]][0]
+    lines = "".join(_bar(app, Metric(won / n, n=n), f"{won} of {n}") for app, (won, n) in sorted(apps.items()) if n)
+    label = next(label for label, name in settings.scores.items() if name == names[-1])
     return f"<h3>By app, {escape(label)}</h3><div class='bars'><figure>{lines}</figure></div>"
 
 
@@ -84,7 +82,7 @@ def _file_row(
     score = records.get(settings.file_scores.get(model.type, ""))
     success = score.metrics.get("success_rate") if score else None
     return [
-        f"{escape(model.name)}{' <span>recommended</span>' if model.recommended else ''}",
+        f"{escape(model.name)}{' <small>recommended</small>' if model.recommended else ''}",
         f"{model.bytes / 1e6:,.0f}" if model.bytes else NOT_RUN,
         *(_kept(metrics.get(f"{model.type}.{figure}"), figure) for figure in _FIDELITY),
         metric_text(success),

@@ -15,7 +15,7 @@ from shelf import Loading
 from workload import Workload
 
 from zoo.actions import parse, same
-from zoo.serving import Chat
+from zoo.agent import Chat
 
 __all__ = ["Column", "Comparison", "Spread", "spread"]
 

@@ -158,9 +158,12 @@ def serve(line: Connection, runtime_name: str, path: str, threads: int | None) -
 
 def _opened(name: str, path: Path, threads: int | None) -> Any:
     from zoo import serving
+    from zoo.formats import onnx_files
 
     if name == "torch":
         return serving.open_torch(path)
+    if name == "onnx" and onnx_files.is_genai(path):
+        return serving.open_genai(path.parent)
     if name == "onnx":
         return serving.open_onnx(path, threads) if threads else serving.open_onnx(path)
     if threads is None and not os.environ.get("OMP_NUM_THREADS"):

@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 from agent_tab import AgentTab
 from answerers import Answerers
+from api import offer
 from compare_tab import CompareTab
 from figures_tab import figures_tab
 from shelf import Shelf
@@ -44,7 +45,9 @@ def build(settings: SpaceSettings, folder: Path, shelf: Shelf) -> gr.Blocks:
     answerers = Answerers(settings, playable(settings.agent), shelf, Turns())
     tasks = Tasks(settings, folder)
     records = read_records(folder)
-    with gr.Blocks(title=settings.title, analytics_enabled=False, fill_width=False, delete_cache=(_HOUR, _HOUR)) as page:
+    with gr.Blocks(
+        title=settings.title, analytics_enabled=False, fill_width=False, delete_cache=(_HOUR, _HOUR)
+    ) as page:
         gr.HTML(_head(settings), elem_id="head")
         with gr.Tabs(elem_id="tabs"):
             with gr.Tab("Watch it act", id="agent"):
@@ -55,6 +58,7 @@ def build(settings: SpaceSettings, folder: Path, shelf: Shelf) -> gr.Blocks:
                 figures_tab(settings, records, _recipe(folder))
         gr.HTML(_foot(settings), elem_id="foot")
         agent.open(page)
+        offer(answerers, tasks)
     return page.queue(max_size=_LONGEST_QUEUE, default_concurrency_limit=24)
 
 

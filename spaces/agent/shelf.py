@@ -5,7 +5,6 @@ Fetching is shown while it goes on. Failures are said in our words; folders of t
 
 import logging
 import os
-import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor

@@ -65,12 +65,12 @@ def _cost(cost: Cost) -> str:
     return " · ".join(parts) or '<span class="tag">no model</span>'
 
 
-def progress(visit: Visit, doing: str, share: float | None = None) -> str:
-    """The line above the steps while an episode is under way. `share`: of what is being done, where that is known."""
+def progress(visit: Visit, step: int, doing: str, share: float | None = None) -> str:
+    """The line above the steps while an episode is under way. `step`: counted from 0. `share`: of what
+    is being done, where that is known."""
     bar = f'<progress max="1"{f" value={share:.3f}" if share is not None else ""} aria-label="{escape(doing)}">'
     spent = f" · {visit.computed_seconds:.1f} s of computing" if visit.computed_seconds else ""
-    count = f"Step {len(visit.answers) + 1}" if visit.running else "Ready"
-    return f'<p class="status busy">{count} · {escape(doing)}{spent}</p>{bar}</progress>'
+    return f'<p class="status busy">Step {step + 1} · {escape(doing)}{spent}</p>{bar}</progress>'
 
 
 def ending(visit: Visit) -> str:
@@ -81,7 +81,9 @@ def ending(visit: Visit) -> str:
     if visit.ended:
         return _banner("open", "Not finished", f"{_ENDS[visit.ended]} after {_count(len(visit.answers), 'step')}.")
     if visit.answers:
-        return _banner("open", "Under way", f"{_count(len(visit.answers), 'step')} so far; hand over, or go on yourself.")
+        return _banner(
+            "open", "Under way", f"{_count(len(visit.answers), 'step')} so far; hand over, or go on yourself."
+        )
     return _banner("open", visit.task.instruction, "Press Run, tap the phone yourself, or play a recorded episode.")
 
 

@@ -24,7 +24,9 @@ def latency_table(record: StageRecord | None) -> str:
     """The figures of the run's own latency stage, a row a file."""
     head = "<h3>What the files cost, as the run measured it</h3>"
     if record is None:
-        return f'{head}<p class="quiet">{NOT_RUN}: the run behind this page did not measure it. Measure here, below.</p>'
+        return (
+            f'{head}<p class="quiet">{NOT_RUN}: the run behind this page did not measure it. Measure here, below.</p>'
+        )
     types = list(dict.fromkeys(name.partition(".")[0] for name in record.metrics if "." in name))
     rows = [
         [kind, *(metric_text(record.metrics.get(f"{kind}.{figure}")) for figure in _COSTS)]

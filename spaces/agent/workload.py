@@ -1,14 +1,12 @@
 """What a comparison asks of every column: one prompt, or every screen of a task on the expert's way."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from course import Over, after, expert_course
 
-from zoo.agent import chat_of
+from zoo.agent import Chat, chat_of
 from zoo.environments import Task
 from zoo.schema import AgentSpec
-from zoo.serving import Chat
 
 __all__ = ["LONGEST_PROMPT", "Workload", "of_prompt", "of_task"]
 
@@ -33,7 +31,7 @@ class Workload:
 def of_prompt(prompt: str, tokens: int) -> Workload:
     """One question, asked of the bare model."""
     words = prompt.strip()[:LONGEST_PROMPT] or "Say hello."
-    chat: tuple[Mapping[str, str], ...] = ({"role": "system", "content": _SYSTEM}, {"role": "user", "content": words})
+    chat: Chat = [{"role": "system", "content": _SYSTEM}, {"role": "user", "content": words}]
     return Workload(words, (chat,), tokens, acting=False)
 
 

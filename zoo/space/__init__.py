@@ -4,6 +4,7 @@ Pure: nothing is fetched, loaded or pushed here. The page itself is in `spaces/a
 """
 
 from zoo.space.files import RECIPE_NAME, read_records, space_files
+from zoo.space.local import models_in, settings_of_records, settings_of_run
 from zoo.space.recorded import Course, parse_courses, recorded
 from zoo.space.settings import SETTINGS_NAME, SpaceModel, SpaceSettings, read_settings
 
@@ -13,9 +14,12 @@ __all__ = [
     "Course",
     "SpaceModel",
     "SpaceSettings",
+    "models_in",
     "parse_courses",
     "read_records",
     "read_settings",
     "recorded",
+    "settings_of_records",
+    "settings_of_run",
     "space_files",
 ]

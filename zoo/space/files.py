@@ -56,7 +56,8 @@ def read_records(folder: Path) -> dict[str, StageRecord]:
     Raises DataError for a file that holds none.
     """
     found = {}
-    for file in sorted((folder / RECORDS_FOLDER).glob("*.json")):
+    # A dot, which no stage's name has, marks what else a publication keeps there.
+    for file in (file for file in sorted((folder / RECORDS_FOLDER).glob("*.json")) if "." not in file.stem):
         try:
             data = json.loads(file.read_text("utf-8"))
             metrics = {name: Metric(**metric) for name, metric in data["metrics"].items()}
