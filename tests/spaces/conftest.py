@@ -21,7 +21,7 @@ from zoo.exports.gguf import convert  # noqa: E402
 from zoo.schema import AgentSpec  # noqa: E402
 from zoo.space import SpaceModel, SpaceSettings  # noqa: E402
 
-AGENT = AgentSpec(style="terse", observation="terse", memory_steps=3, rounds=4, answer_tokens=40, constrained=True)
+AGENT = AgentSpec(style="terse", observation="terse", memory_steps=3, rounds=12, answer_tokens=40, constrained=True)
 START_SECONDS = 240
 
 
