@@ -47,8 +47,11 @@ class AgentTab:
                     info="Pick one, or write your own",
                     allow_custom_value=True,
                     filterable=True,
+                    elem_id="task",
                 )
-                self.model = gr.Dropdown(names, value=self.answerers.first, label="Who acts", filterable=False)
+                self.model = gr.Dropdown(
+                    names, value=self.answerers.first, label="Who acts", filterable=False, elem_id="who"
+                )
                 with gr.Group(visible=self.answerers.first == ENDPOINT) as self.endpoint:
                     self.url = gr.Textbox(label="Endpoint", placeholder="http://127.0.0.1:8080/v1", max_length=200)
                     self.served = gr.Textbox(label="Its model", placeholder="default", max_length=200)
@@ -270,4 +273,4 @@ def _chips(courses: list[Course]) -> str:
         for at, course in enumerate(courses[:_CHIPS])
     )
     by = escape(", ".join(dict.fromkeys(course.by for course in courses)))
-    return f'<h3>Recorded in evaluation <span>{by}</span></h3><ul class="chips">{items}</ul>'
+    return f'<h2>Recorded in evaluation <span>{by}</span></h2><ul class="chips">{items}</ul>'

@@ -66,7 +66,7 @@ def replay(columns: Sequence[Column], workload: Workload) -> str:
             start += said.seconds
         data = escape(json.dumps(pieces[:-1], ensure_ascii=False), quote=True)
         boxes.append(
-            f"<section><h3>{escape(column.name)} <span>{start:.2f} s</span></h3>"
+            f"<section><h2>{escape(column.name)} <span>{start:.2f} s</span></h2>"
             f'<pre tabindex="0" role="region" aria-label="What {escape(column.name, quote=True)} answered" '
             f'data-pieces="{data}"></pre>'
             "</section>"

@@ -35,12 +35,12 @@ def by_stage(settings: SpaceSettings, records: Mapping[str, StageRecord]) -> str
     """Success of each evaluated stage, as bars with their intervals."""
     found = {label: records[name] for label, name in settings.scores.items() if name in records}
     if not found:
-        return f"<h3>Success by stage</h3><p>{NOT_RUN}: this model was not evaluated.</p>"
+        return f"<h2>Success by stage</h2><p>{NOT_RUN}: this model was not evaluated.</p>"
     lines = "".join(_bar(label, record.metrics.get("success_rate")) for label, record in found.items())
     last = list(found.values())[-1]
     split = escape(str(last.notes.get("split", "unknown tasks")))
     return (
-        f"<h3>Success by stage</h3><p class='quiet'>Decided by the state of the phone, never by the text, on {split}; "
+        f"<h2>Success by stage</h2><p class='quiet'>Decided by the state of the phone, never by the text, on {split}; "
         f"in brackets the 95 % interval.</p><div class='bars'><figure>{lines}</figure></div>{record_line(last)}"
     )
 
@@ -60,7 +60,7 @@ def by_app(settings: SpaceSettings, records: Mapping[str, StageRecord]) -> str:
         return ""
     lines = "".join(_bar(app, Metric(won / n, n=n), f"{won} of {n}") for app, (won, n) in sorted(apps.items()) if n)
     label = next(label for label, name in settings.scores.items() if name == names[-1])
-    return f"<h3>By app, {escape(label)}</h3><div class='bars'><figure>{lines}</figure></div>"
+    return f"<h2>By app, {escape(label)}</h2><div class='bars'><figure>{lines}</figure></div>"
 
 
 def by_file(settings: SpaceSettings, records: Mapping[str, StageRecord]) -> str:
@@ -72,7 +72,7 @@ def by_file(settings: SpaceSettings, records: Mapping[str, StageRecord]) -> str:
     rows = [_file_row(model, verify, settings, records) for model in files]
     heads = ["file", "MB", *_FIDELITY.values(), "success"]
     beneath = record_line(verify) if verify else "<p class='quiet'>No file was compared with the checkpoint.</p>"
-    return f"<h3>By file, against the trained checkpoint</h3>{table_html(heads, rows)}{beneath}"
+    return f"<h2>By file, against the trained checkpoint</h2>{table_html(heads, rows)}{beneath}"
 
 
 def _file_row(
@@ -105,7 +105,7 @@ def uses(settings: SpaceSettings) -> str:
     )
     links = "".join(f'<li><a href="{hub}/{name}">{escape(name)}</a></li>' for name in names)
     if not names:
-        return "<h3>Where it is</h3><p class='quiet'>This run was not published.</p>"
+        return "<h2>Where it is</h2><p class='quiet'>This run was not published.</p>"
     file = next((one for one in settings.models if one.repository and one.runtime == "gguf"), None)
     lines = []
     if file is not None:
@@ -117,7 +117,7 @@ def uses(settings: SpaceSettings) -> str:
     if settings.repository:
         lines.append(f'transformers.pipeline("text-generation", "{settings.repository}")')
     code = "".join(f"<pre><code>{escape(line)}</code></pre>" for line in lines)
-    return f"<h3>Where it is</h3><ul class='links'>{links}</ul><h3>In one line</h3>{code}"
+    return f"<h2>Where it is</h2><ul class='links'>{links}</ul><h2>In one line</h2>{code}"
 
 
 def _bar(label: str, metric: Metric | None, said: str = "") -> str:

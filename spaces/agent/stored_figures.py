@@ -22,7 +22,7 @@ _COSTS = {
 
 def latency_table(record: StageRecord | None) -> str:
     """The figures of the run's own latency stage, a row a file."""
-    head = "<h3>What the files cost, as the run measured it</h3>"
+    head = "<h2>What the files cost, as the run measured it</h2>"
     if record is None:
         return (
             f'{head}<p class="quiet">{NOT_RUN}: the run behind this page did not measure it. Measure here, below.</p>'
@@ -42,7 +42,7 @@ def published_tables(told: Sequence[Mapping[str, Any]]) -> str:
     for one in told:
         rows = [[escape(cell) for cell in row] for row in one["rows"]]
         parts.append(
-            f"<h3>{escape(one['title'])}</h3>{table_html(one['columns'], rows)}"
+            f"<h2>{escape(one['title'])}</h2>{table_html(one['columns'], rows)}"
             f'<p class="quiet"><b>Not measured here.</b> {escape(one["source"])}.</p>'
         )
     return "".join(parts)
