@@ -18,8 +18,8 @@ def record_of(name: str, kind: str, **more: object) -> StageRecord:
     """A stage's record with nothing measured but what is given."""
     data = {
         "version": 1, "key": "0" * 64, "settings": {}, "inputs": {}, "seed": 0, "metrics": {}, "notes": {}, "files": {},
-        "versions": {"torch": "2"}, "hardware": {"cpu": "a processor", "cores": 2}, "started": "2026-01-01T00:00:00+00:00",
-        "seconds": 1.0, "peak_memory_bytes": 1,
+        "versions": {"torch": "2"}, "hardware": {"cpu": "a processor", "cores": 2},
+        "started": "2026-01-01T00:00:00+00:00", "seconds": 1.0, "peak_memory_bytes": 1,
     }  # fmt: skip
     return StageRecord(name=name, kind=kind, **{**data, **more})
 

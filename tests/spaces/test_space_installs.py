@@ -20,20 +20,15 @@ def test_a_space_runs_from_its_own_requirements(page_folder: Path, tmp_path: Pat
     subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
     install = [str(python), "-m", "pip", "install", "--quiet", "--requirement", str(page_folder / "requirements.txt")]
     subprocess.run(install, check=True)
+    alone = {**os.environ, "PYTHONPATH": "", "GRADIO_ANALYTICS_ENABLED": "False"}
     ask = "import importlib.util as u, json; print(json.dumps([n for n in ('torch', 'zoo') if u.find_spec(n)]))"
-    assert (
-        json.loads(subprocess.run([str(python), "-c", ask], capture_output=True, check=True, cwd=tmp_path).stdout) == []
-    )
+    found = subprocess.run([str(python), "-c", ask], capture_output=True, check=True, cwd=tmp_path, env=alone)
+    assert json.loads(found.stdout) == []
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    told = {
-        "GRADIO_SERVER_PORT": str(port),
-        "GRADIO_ANALYTICS_ENABLED": "False",
-        "PYTHONPATH": "",
-        "OMP_NUM_THREADS": "1",
-    }
-    process = subprocess.Popen([str(python), "app.py"], cwd=page_folder, env={**os.environ, **told})
+    told = {**alone, "GRADIO_SERVER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen([str(python), "app.py"], cwd=page_folder, env=told)
     try:
         _await(process, f"http://127.0.0.1:{port}/config")
         client = Client(f"http://127.0.0.1:{port}", verbose=False)

@@ -1,4 +1,4 @@
-"""`space.json`, recorded episodes, and the folder that a Space is: whole, readable, and without what it does not need."""
+"""`space.json`, recorded episodes, and a Space's folder: whole, readable, and without what it does not need."""
 
 import ast
 import json
