@@ -9,7 +9,7 @@ from zoo.schema.agent import AgentSpec
 from zoo.schema.data import DataSpec, TinyRowsSpec, TinySpec
 from zoo.schema.exporting import GGUFSpec, ImportanceSpec, ONNXSpec
 from zoo.schema.measuring import EvaluateSpec, Gate, VerifySpec
-from zoo.schema.merging import MergeSpec
+from zoo.schema.merging import ChooseSpec, MergeSpec, SweepScore, SweepSpec
 from zoo.schema.publishing import PublishSpec
 from zoo.schema.recipe import Hardware, Recipe, TinyTwin
 from zoo.schema.reference import Accepts, FilesRef, ModelRef, RowsRef, ScoresRef
@@ -20,6 +20,7 @@ from zoo.schema.training import GRPOSpec, RewardSpec, SFTSpec, TrainingSpec
 __all__ = [
     "Accepts",
     "AgentSpec",
+    "ChooseSpec",
     "DataSpec",
     "EvaluateSpec",
     "FilesRef",
@@ -39,6 +40,8 @@ __all__ = [
     "ScoresRef",
     "Settings",
     "StageSpec",
+    "SweepScore",
+    "SweepSpec",
     "TinyRowsSpec",
     "TinySpec",
     "TinyTwin",
