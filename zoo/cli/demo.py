@@ -20,7 +20,7 @@ from zoo.errors import EnvironmentFailure, StageFailed
 from zoo.hub import Endpoint
 from zoo.space import space_files
 
-__all__ = ["demo"]
+__all__ = ["demo", "laid_out"]
 
 _START_SECONDS = 180.0
 _STOP_SECONDS = 10.0
@@ -51,7 +51,7 @@ def demo(what: str | None, port: int, no_browser: bool, offline: bool, tiny: boo
             page = finished
         else:
             page, endpoint = stack.enter_context(published(what, offline))
-        folder = _laid_out(page)
+        folder = laid_out(page)
         _serve(folder, port, endpoint, browser=not no_browser, as_json=as_json)
 
 
@@ -62,7 +62,7 @@ def _require_gradio() -> None:
         raise EnvironmentFailure(f"{', '.join(missing)} not installed; install with: pip install 'edgezoo[spaces]'")
 
 
-def _laid_out(page: Page) -> Path:
+def laid_out(page: Page) -> Path:
     """The page's folder, whole: exactly what a Space holds."""
     name = "".join(letter if letter.isalnum() else "-" for letter in page.settings.title.lower())
     folder = default_root() / PAGES / f"space-{name}"
