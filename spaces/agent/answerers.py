@@ -76,7 +76,7 @@ class Answerers:
             yield Loading("Asking the endpoint")
             yield self._endpoint(chat, endpoint)
             return
-        grammar = self._grammar(name, chat)
+        grammar = grammar_for(self.spec, chat) if self.spec.constrained else None
         yield from self.model(name, chat, self.spec.answer_tokens, grammar, seconds=seconds, stopped=stopped)
 
     def model(
@@ -106,13 +106,6 @@ class Answerers:
             yield said
         finally:
             self.turns.leave(ticket)
-
-    def _grammar(self, name: str, chat: Chat) -> str | None:
-        if not self.spec.constrained:
-            return None
-        if self.shelf.models[name].runtime != "gguf":
-            raise ModelError(f"{name} cannot be kept to a grammar, as this agent is; choose a GGUF file")
-        return grammar_for(self.spec, chat)
 
     def _expert(self, situation: Situation) -> Said:
         """Where the episode is on the expert's own way, its answer costs nothing; elsewhere it looks for a way."""

@@ -7,17 +7,19 @@ of every token comes out. One answer at a time; whoever calls takes care of that
 
 import logging
 import os
-import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo.errors import ModelError, ZooError
 from zoo.serving import Chat
+
+if TYPE_CHECKING:
+    from zoo.serving import AnyRuntime
 
 __all__ = ["CONTEXT", "ModelProcess", "Ready", "Said", "never"]
 
@@ -137,12 +139,14 @@ def serve(line: Connection, runtime_name: str, path: str, threads: int | None) -
     """The other end: open the model, answer until the page goes away."""
     try:
         started = time.perf_counter()
-        runtime = _opened(runtime_name, Path(path), threads)
-        line.send(Ready(time.perf_counter() - started, getattr(runtime, "threads", None), _peak_bytes()))
+        runtime = _opened(Path(path), threads)
+        ready = time.perf_counter() - started
+        line.send(Ready(ready, runtime.describe().threads, runtime.memory.peak_bytes))
     except (ZooError, ImportError) as error:
-        _LOG.warning("%s", error)
+        _LOG.warning("%s: %s", runtime_name, error)
         line.send(_without_paths(error, path))
         return
+    reuses = runtime.reuse
     while True:
         try:
             request = line.recv()
@@ -150,80 +154,46 @@ def serve(line: Connection, runtime_name: str, path: str, threads: int | None) -
             return
         if request == "stop":  # of an answer that was complete already
             continue
+        chat, tokens, grammar, afresh = request
+        runtime.reuse = reuses and not afresh
         try:
-            line.send(_said(line, runtime, *request))
+            line.send(_said(line, runtime, chat, tokens, grammar))
         except ZooError as error:
             line.send(_without_paths(error, path))
 
 
-def _opened(name: str, path: Path, threads: int | None) -> Any:
-    from zoo import serving
-    from zoo.formats import onnx_files
+def _opened(path: Path, threads: int | None) -> "AnyRuntime":
+    from zoo.serving import fastest_threads, open_model
 
-    if name == "torch":
-        return serving.open_torch(path)
-    if name == "onnx" and onnx_files.is_genai(path):
-        return serving.open_genai(path.parent)
-    if name == "onnx":
-        return serving.open_onnx(path, threads) if threads else serving.open_onnx(path)
-    if threads is None and not os.environ.get("OMP_NUM_THREADS"):
+    if threads is None and path.is_file() and not os.environ.get("OMP_NUM_THREADS"):
         # Measured and not assumed: on shared cores two threads can be tenfold slower than one.
-        threads = serving.fastest_threads(path).threads
-    return serving.open_gguf(path, threads, CONTEXT)
+        threads = fastest_threads(path).threads
+    return open_model(path, threads=threads, context=CONTEXT)
 
 
-def _said(line: Connection, runtime: Any, chat: Chat, tokens: int, grammar: str | None, afresh: bool) -> Said:
-    if afresh:
-        _forget(runtime, chat)
+def _said(line: Connection, runtime: "AnyRuntime", chat: Chat, tokens: int, grammar: str | None) -> Said:
     prompt_tokens = len(runtime.encode(chat))
-    more = {"grammar": grammar} if grammar is not None else {}
-    if not hasattr(runtime, "stream"):
-        (whole,) = runtime.generate([chat], tokens, **more)
-        pieces = ((whole.text, whole.seconds),)
-        said = Said(whole.text, whole.tokens, 0, None, whole.first_token_seconds, whole.seconds, pieces, 0)
-        return _complete(said, runtime, prompt_tokens, stopped=False)
     started = time.perf_counter()
-    pieces_so_far: list[tuple[str, float]] = []
+    pieces: list[tuple[str, float]] = []
     stopped = False
-    for token in runtime.stream(chat, tokens, **more):
-        pieces_so_far.append((token.text, token.seconds))
+    for token in runtime.stream(chat, tokens, grammar):
+        pieces.append((token.text, token.seconds))
         if line.poll():
             line.recv()
             stopped = True
             break
     seconds = time.perf_counter() - started
-    first = pieces_so_far[0][1] if pieces_so_far else seconds
-    text = "".join(text for text, _ in pieces_so_far)
-    said = Said(text, len(pieces_so_far), 0, None, first, seconds, tuple(pieces_so_far), 0)
-    return _complete(said, runtime, prompt_tokens, stopped)
-
-
-def _complete(said: Said, runtime: Any, prompt_tokens: int, stopped: bool) -> Said:
-    computed = getattr(runtime, "prefilled_tokens", None)
-    return replace(
-        said,
+    return Said(
+        text="".join(text for text, _ in pieces),
+        tokens=len(pieces),
         prompt_tokens=prompt_tokens,
-        computed_tokens=computed,
-        peak_memory_bytes=_peak_bytes(),
+        computed_tokens=runtime.prefilled_tokens,
+        first_token_seconds=pieces[0][1] if pieces else seconds,
+        seconds=seconds,
+        pieces=tuple(pieces),
+        peak_memory_bytes=runtime.memory.peak_bytes,
         stopped=stopped,
     )
-
-
-def _forget(runtime: Any, chat: Chat) -> None:
-    """Empty the cache of earlier prompts. llama.cpp's is emptied by scoring one token, which then is all it holds."""
-    if hasattr(runtime, "keep"):
-        runtime.keep(0)
-    elif hasattr(runtime, "prefilled_tokens"):
-        runtime.logits(runtime.encode(chat)[:1])
-
-
-def _peak_bytes() -> int:
-    """The most memory that this process has held at once; 0 where the system does not say."""
-    try:
-        found = re.search(r"^VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text("ascii"), re.MULTILINE)
-    except OSError:
-        return 0
-    return int(found[1]) * 1024 if found else 0
 
 
 def _without_paths(error: Exception, path: str) -> str:
