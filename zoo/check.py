@@ -8,8 +8,10 @@ from zoo.errors import Problem, did_you_mean
 from zoo.refs import HubRef, PathRef, StageRef
 from zoo.schema import (
     Accepts,
+    DistillSpec,
     GGUFSpec,
     GRPOSpec,
+    LogitsSpec,
     MergeSpec,
     ONNXSpec,
     PublishSpec,
@@ -40,6 +42,7 @@ def problems(recipe: Recipe, where: Where, *, tiny: bool = False) -> list[Proble
             *_adapters(recipe, where),
             *_exported_adapters(recipe, where),
             *_published_graphs(recipe, where),
+            *_stored_logits(recipe, where),
         ]
     )
 
@@ -112,6 +115,14 @@ def _options(name: str, spec: StageSpec, where: Where) -> Iterator[Problem]:
         library = "trl.SFTConfig" if isinstance(spec, SFTSpec) else "trl.GRPOConfig"
         yield from _library(name, "trl", library, spec.trl, where)
         yield from _library(name, "lora", "peft.LoraConfig", spec.lora or {}, where)
+    if isinstance(spec, DistillSpec):
+        yield from _library(name, "trl", "trl.GOLDConfig" if spec.gold else "trl.SFTConfig", spec.trl, where)
+        yield from _library(name, "lora", "peft.LoraConfig", spec.lora or {}, where)
+        for option in ("packing", "padding_free", "loss_type", "label_smoothing_factor"):
+            if option in spec.trl:
+                spot = where(("stages", name, "trl", option))
+                what = f"{name}.trl.{option}: a distill stage has losses of its own, over rows that stay apart"
+                yield Problem(spot, what, "leave it out; its `loss` and `weights` say what is learned")
     if isinstance(spec, MergeSpec):
         yield from _library(name, "mergekit", "mergekit", spec.mergekit, where)
     if isinstance(spec, GRPOSpec):
@@ -151,7 +162,7 @@ def _adapters(recipe: Recipe, where: Where) -> Iterator[Problem]:
         ref = spec.model if spec.adapter is True else spec.adapter
         spot = where(("stages", name, "adapter"))
         trained = recipe.stages.get(ref.name) if isinstance(ref, StageRef) else None
-        if not isinstance(trained, SFTSpec | GRPOSpec) or trained.lora is None:
+        if not isinstance(trained, SFTSpec | DistillSpec | GRPOSpec) or trained.lora is None:
             yield Problem(spot, f"{ref} trains no adapter", "name a training stage with `lora:`, such as stage:sft")
         elif isinstance(trained.model, StageRef) and recipe.stages[trained.model.name].kind != "tiny":
             what = f"the adapter of {ref} belongs on {trained.model}, which is not published by itself"
@@ -182,6 +193,24 @@ def _published_graphs(recipe: Recipe, where: Where) -> Iterator[Problem]:
                 f"{name}.export: {spec.export} writes ONNX graphs, and only GGUF files are published",
                 "name a gguf stage, or leave export out; the graphs stay in the onnx stage's folder",
             )
+
+
+def _stored_logits(recipe: Recipe, where: Where) -> Iterator[Problem]:
+    """Stored logits are of the rows, and at the temperatures, that they were stored for."""
+    for name, spec in recipe.stages.items():
+        if not isinstance(spec, DistillSpec) or not isinstance(spec.logits, StageRef):
+            continue
+        stored = recipe.stages[spec.logits.name]
+        if not isinstance(stored, LogitsSpec):
+            continue
+        if stored.data != spec.data:
+            what = f"{name}.logits: {spec.logits} scored {stored.data}, but {name} learns from {spec.data}"
+            yield Problem(where(("stages", name, "logits")), what, "give both the same `data`")
+        if spec.temperature not in stored.temperatures:
+            what = f"{name}.temperature is {spec.temperature}, {spec.logits} stores {list(stored.temperatures)}"
+            wanted = [*stored.temperatures, spec.temperature]
+            instead = f"write temperatures: {wanted} in {spec.logits.name}"
+            yield Problem(where(("stages", name, "temperature")), what, instead)
 
 
 def _words(dotted: str) -> tuple[str | int, ...]:

@@ -7,12 +7,13 @@ own classes (`zoo.options`).
 
 from zoo.schema.agent import AgentSpec
 from zoo.schema.data import DataSpec, TinyRowsSpec, TinySpec
+from zoo.schema.distillation import DistillSpec, DistillWeights, LogitsSpec, RolloutSpec
 from zoo.schema.exporting import GGUFSpec, ImportanceSpec, ONNXSpec
 from zoo.schema.measuring import EvaluateSpec, Gate, VerifySpec
 from zoo.schema.merging import MergeSpec
 from zoo.schema.publishing import PublishSpec
 from zoo.schema.recipe import Hardware, Recipe, TinyTwin
-from zoo.schema.reference import Accepts, FilesRef, ModelRef, RowsRef, ScoresRef
+from zoo.schema.reference import Accepts, FilesRef, LogitsRef, ModelRef, RowsRef, ScoresRef
 from zoo.schema.references import references
 from zoo.schema.settings import Settings, StageSpec
 from zoo.schema.training import GRPOSpec, RewardSpec, SFTSpec, TrainingSpec
@@ -21,6 +22,8 @@ __all__ = [
     "Accepts",
     "AgentSpec",
     "DataSpec",
+    "DistillSpec",
+    "DistillWeights",
     "EvaluateSpec",
     "FilesRef",
     "GGUFSpec",
@@ -28,12 +31,15 @@ __all__ = [
     "Gate",
     "Hardware",
     "ImportanceSpec",
+    "LogitsRef",
+    "LogitsSpec",
     "MergeSpec",
     "ModelRef",
     "ONNXSpec",
     "PublishSpec",
     "Recipe",
     "RewardSpec",
+    "RolloutSpec",
     "RowsRef",
     "SFTSpec",
     "ScoresRef",
