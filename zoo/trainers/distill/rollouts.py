@@ -6,6 +6,7 @@ several processes, images.
 """
 
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -90,6 +91,7 @@ class WorldTurns:
     """Where rounds are kept; survives a kill."""
     positions: int
     """The longest prompt and answer, in tokens."""
+    log: logging.Logger
     _turns: dict[int, list[Turn]] = field(default_factory=dict)
 
     def draw(self, sampler: Sampler, step: int, steps: int, count: int, seed: str) -> list[Turn]:
@@ -132,6 +134,7 @@ class WorldTurns:
             "turns": len(answerer.turns),
             "too_long": answerer.too_long,
         }
+        self.log.info("round %(round)d: %(episodes)d episodes, %(successes)d solved, %(turns)d answers", result)
         return {"result": result, "turns": [asdict(turn) for turn in answerer.turns]}
 
     def _tasks(self, number: int) -> Sequence[Task]:

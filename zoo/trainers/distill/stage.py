@@ -94,7 +94,7 @@ def _trainer(spec: DistillSpec, ctx: StageContext, rows: list[TokenRow], tokeniz
         vocabulary,
         _teacher(spec, ctx, args.device) if spec.teacher else None,
         LogitStore(ctx.inputs["logits"]) if spec.logits else None,
-        WorldTurns(spec, ctx.seed, ctx.scratch / "rounds", positions) if world else None,
+        WorldTurns(spec, ctx.seed, ctx.scratch / "rounds", positions, ctx.log) if world else None,
     )
     columns = [
         {"input_ids": row.input_ids, "labels": row.labels, "reasoning": row.reasoning, "row": number}
