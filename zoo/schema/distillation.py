@@ -84,6 +84,8 @@ class DistillSpec(TrainingSpec):
             raise ValueError("lmbda lets the teacher score new answers; name a teacher, stored logits do not know them")
         if self.gold and (self.teacher is None or self.rollouts.source == "world"):
             raise ValueError("gold needs a teacher, and takes the student's answers to rows only")
+        if self.gold and (self.loss != "forward" or self.weights.chain_of_thought != self.weights.behaviour):
+            raise ValueError("gold has one loss for all tokens; leave `loss` out, and weigh text alike")
         return self
 
 

@@ -21,7 +21,7 @@ from zoo.environments import Task
 from zoo.errors import DataError
 from zoo.schema import DistillSpec
 
-__all__ = ["Sampler", "Turn", "WorldTurns"]
+__all__ = ["Sampler", "Turn", "WorldTurns", "played"]
 
 _ROUND_NAME = "round-{number:04}.json"
 
@@ -99,10 +99,6 @@ class WorldTurns:
         turns = self._round(step * self.spec.rollouts.rounds // steps, sampler)
         return Random(seed).choices(turns, k=count)
 
-    def results(self) -> list[dict[str, int]]:
-        """What came of each round: `round`, `episodes`, `successes`, `turns`, and `too_long`, which were not asked."""
-        return [json.loads(file.read_text("utf-8"))["result"] for file in sorted(self.folder.glob("round-*.json"))]
-
     def _round(self, number: int, sampler: Sampler) -> list[Turn]:
         if number not in self._turns:
             file = self.folder / _ROUND_NAME.format(number=number)
@@ -148,6 +144,12 @@ class WorldTurns:
                 f"distill: {rollouts.rounds} rounds of {rollouts.tasks} tasks are too many: {error}"
             ) from error
         return tasks[number * rollouts.tasks : (number + 1) * rollouts.tasks]
+
+
+def played(folder: Path) -> list[dict[str, int]]:
+    """What came of each round in a folder: `round`, `episodes`, `successes`, `turns`, and `too_long`, which were not
+    asked."""
+    return [json.loads(file.read_text("utf-8"))["result"] for file in sorted(folder.glob("round-*.json"))]
 
 
 @dataclass

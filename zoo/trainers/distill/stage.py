@@ -7,12 +7,14 @@ from zoo.errors import DataError, EnvironmentFailure
 from zoo.records import Metric, StageContext, StageResult
 from zoo.schema import DistillSpec
 from zoo.trainers import loading, preflight, session
+from zoo.trainers.distill.rollouts import WorldTurns, played
 from zoo.trainers.distill.rows import TokenRow, tokenize
 from zoo.trainers.distill.store import LogitStore
 from zoo.vocabularies import check_folders, tokens_in
 
 __all__ = ["run"]
 
+_ROUNDS = "rounds"
 _PARTS = ("behaviour", "chain_of_thought", "divergence", "own_answers")
 
 
@@ -31,17 +33,31 @@ def run(spec: DistillSpec, ctx: StageContext) -> StageResult:
     longest = preflight.check_lengths(rows, tokenizer, base, spec.trl.get("max_length"))
     if own:
         preflight.check_lengths(rows, tokenizer, base, None, own)
-    tokens = tokenize(rows, tokenizer)
-    vocabulary = _vocabulary(spec, ctx, tokens, tokenizer)
-    trainer = _trainer(spec, ctx, tokens, tokenizer, vocabulary)
+    trainer, notes = _gold(spec, ctx, rows, tokenizer, longest) if spec.gold else _own(spec, ctx, rows, tokenizer)
     metrics = session.train(trainer, ctx)
     history = [entry for entry in trainer.state.log_history if "loss" in entry]
-    world = trainer.teaching.world
     loading.write_trained(trainer.model, tokenizer, base, ctx.out, spec.save_dtype)
-    notes = {"loss": session.thinned(history, ["loss", *_PARTS]), "rows": len(rows), "longest_row_tokens": longest}
-    if world:
-        notes["rounds"] = world.results()
-    return StageResult({**metrics, **_ends(history)}, {**notes, "shared_tokens": vocabulary})
+    notes |= {"loss": session.thinned(history, ["loss", *_PARTS]), "rows": len(rows), "longest_row_tokens": longest}
+    if (ctx.scratch / _ROUNDS).is_dir():
+        notes["rounds"] = played(ctx.scratch / _ROUNDS)
+    return StageResult({**metrics, **_ends(history)}, notes)
+
+
+def _own(
+    spec: DistillSpec, ctx: StageContext, rows: list[dict[str, Any]], tokenizer: Any
+) -> tuple[Any, dict[str, Any]]:
+    """The trainer, and how many tokens student and teacher share."""
+    tokens = tokenize(rows, tokenizer)
+    vocabulary = _vocabulary(spec, ctx, tokens, tokenizer)
+    return _trainer(spec, ctx, tokens, tokenizer, vocabulary), {"shared_tokens": vocabulary}
+
+
+def _gold(
+    spec: DistillSpec, ctx: StageContext, rows: list[dict[str, Any]], tokenizer: Any, longest: int
+) -> tuple[Any, dict[str, Any]]:
+    from zoo.trainers.distill.gold import gold_trainer
+
+    return gold_trainer(spec, ctx, rows, tokenizer, longest), {}
 
 
 def _ends(history: list[dict[str, float]]) -> dict[str, Metric]:
@@ -73,7 +89,6 @@ def _trainer(spec: DistillSpec, ctx: StageContext, rows: list[TokenRow], tokeniz
     from datasets import Dataset
     from trl import SFTConfig
 
-    from zoo.trainers.distill.rollouts import WorldTurns
     from zoo.trainers.distill.trainer import Collator, DistillTrainer, Teaching
 
     args = SFTConfig(
@@ -94,7 +109,7 @@ def _trainer(spec: DistillSpec, ctx: StageContext, rows: list[TokenRow], tokeniz
         vocabulary,
         _teacher(spec, ctx, args.device) if spec.teacher else None,
         LogitStore(ctx.inputs["logits"]) if spec.logits else None,
-        WorldTurns(spec, ctx.seed, ctx.scratch / "rounds", positions, ctx.log) if world else None,
+        WorldTurns(spec, ctx.seed, ctx.scratch / _ROUNDS, positions, ctx.log) if world else None,
     )
     columns = [
         {"input_ids": row.input_ids, "labels": row.labels, "reasoning": row.reasoning, "row": number}
