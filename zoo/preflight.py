@@ -23,7 +23,7 @@ __all__ = ["BaseModel", "base_of", "check_disk", "check_extra", "check_extras", 
 
 _MARGIN = 1.1
 _CHAT_KINDS = ("sft", "distill", "grpo", "evaluate", "verify")
-_ASIDE = ("teacher", "render")
+_ASIDE = ("teacher", "logits", "render")
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,8 @@ def base_of(stages: Sequence[PlannedStage], stage: PlannedStage) -> HubRef | Non
 
 
 def teacher_of(stages: Sequence[PlannedStage], stage: PlannedStage) -> HubRef | None:
-    """The model of a Hub whose tokens must be those of `base_of`: that of the teacher, or of whoever renders for it."""
+    """The model of a Hub whose tokens must be those of `base_of`: that of its teacher, in memory or of stored logits,
+    or of whoever renders for it."""
     return _made_of(stages, [item for place, item in stage.inputs.items() if place in _ASIDE])
 
 
@@ -62,7 +63,7 @@ def _made_of(stages: Sequence[PlannedStage], inputs: Sequence[StageInput]) -> Hu
     pending = [list(inputs)]
     while pending:
         for item in pending.pop(0):
-            if item.accepts.produces != "model":
+            if item.accepts.produces not in ("model", "logits"):
                 continue
             if isinstance(item.ref, HubRef):
                 return item.ref
@@ -77,7 +78,7 @@ def needs(stages: Sequence[PlannedStage], look_up: LookUp) -> dict[str, Need]:
     for stage in stages:
         base = base_of(stages, stage)
         model = look_up(base) if base else None
-        taught = teacher_of(stages, stage)
+        taught = teacher_of(stages, stage) if "teacher" in stage.inputs else None  # stored logits need no memory
         teacher = look_up(taught) if taught else None
         if model is None:
             continue
