@@ -10,7 +10,7 @@ from zoo.schema.data import DataSpec, TinyRowsSpec, TinySpec
 from zoo.schema.distillation import DistillSpec, DistillWeights, LogitsSpec, RolloutSpec
 from zoo.schema.exporting import GGUFSpec, ImportanceSpec, ONNXSpec
 from zoo.schema.measuring import EvaluateSpec, Gate, VerifySpec
-from zoo.schema.merging import MergeSpec
+from zoo.schema.merging import ChooseSpec, MergeSpec, SweepScore, SweepSpec
 from zoo.schema.publishing import PublishSpec
 from zoo.schema.recipe import Hardware, Recipe, TinyTwin
 from zoo.schema.reference import Accepts, FilesRef, LogitsRef, ModelRef, RowsRef, ScoresRef
@@ -21,6 +21,7 @@ from zoo.schema.training import GRPOSpec, RewardSpec, SFTSpec, TrainingSpec
 __all__ = [
     "Accepts",
     "AgentSpec",
+    "ChooseSpec",
     "DataSpec",
     "DistillSpec",
     "DistillWeights",
@@ -45,6 +46,8 @@ __all__ = [
     "ScoresRef",
     "Settings",
     "StageSpec",
+    "SweepScore",
+    "SweepSpec",
     "TinyRowsSpec",
     "TinySpec",
     "TinyTwin",
