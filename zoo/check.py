@@ -119,7 +119,7 @@ def _options(name: str, spec: StageSpec, where: Where) -> Iterator[Problem]:
         yield from _library(name, "trl", "trl.GOLDConfig" if spec.gold else "trl.SFTConfig", spec.trl, where)
         yield from _library(name, "lora", "peft.LoraConfig", spec.lora or {}, where)
         for option in ("packing", "padding_free", "loss_type", "label_smoothing_factor"):
-            if option in spec.trl:
+            if option in spec.trl and not spec.gold:
                 spot = where(("stages", name, "trl", option))
                 what = f"{name}.trl.{option}: a distill stage has losses of its own, over rows that stay apart"
                 yield Problem(spot, what, "leave it out; its `loss` and `weights` say what is learned")

@@ -289,3 +289,23 @@ def test_tiny_models_of_one_kind_share_their_tokens(tmp_path: Path, tiny_llama: 
 
     tiny.make("llama", tmp_path, seed=5)
     assert check_folders(tiny_llama, tmp_path) == 675
+
+
+def test_rows_that_are_too_long_for_the_teacher_are_named(
+    tiny_llama: Path, tmp_path: Path, rows: Rows, context: Context
+) -> None:
+    short = tmp_path / "short"
+    short.mkdir()
+    (short / "tokenizer.json").write_bytes((tiny_llama / "tokenizer.json").read_bytes())
+    config = json.loads((tiny_llama / "config.json").read_text("utf-8"))
+    (short / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 70}), "utf-8")
+    data = rows()
+    with pytest.raises(DataError, match="max_position_embeddings is 70"):
+        own = {"lmbda": 1.0, "rollouts": {"answer_tokens": 60}}
+        distill.run(spec(**own), beside(context(tiny_llama, data), teacher=short))
+    for name in ("tokenizer_config.json", "chat_template.jinja"):
+        if (tiny_llama / name).is_file():
+            (short / name).write_bytes((tiny_llama / name).read_bytes())
+    with pytest.raises(DataError, match=r"row 1 \(tap-0\) is \d+ tokens to the teacher, which reads 40"):
+        gold = {"gold": True, "lmbda": 1.0, "rollouts": {"answer_tokens": 30}}
+        distill.run(spec(**gold), beside(context(tiny_llama, data, "gold"), teacher=short))

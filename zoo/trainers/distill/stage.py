@@ -29,10 +29,7 @@ def run(spec: DistillSpec, ctx: StageContext) -> StageResult:
     rows = preflight.read_rows(ctx.inputs["data"], ("prompt", "completion"))
     tokenizer = preflight.load_processor(base)
     preflight.check_template(tokenizer, rows[0])
-    own = spec.rollouts.answer_tokens if spec.lmbda and spec.rollouts.source == "rows" else None
-    longest = preflight.check_lengths(rows, tokenizer, base, spec.trl.get("max_length"))
-    if own:
-        preflight.check_lengths(rows, tokenizer, base, None, own)
+    longest = _check_lengths(spec, ctx, rows, tokenizer)
     trainer, notes = _gold(spec, ctx, rows, tokenizer, longest) if spec.gold else _own(spec, ctx, rows, tokenizer)
     metrics = session.train(trainer, ctx)
     history = [entry for entry in trainer.state.log_history if "loss" in entry]
@@ -41,6 +38,17 @@ def run(spec: DistillSpec, ctx: StageContext) -> StageResult:
     if (ctx.scratch / _ROUNDS).is_dir():
         notes["rounds"] = played(ctx.scratch / _ROUNDS)
     return StageResult({**metrics, **_ends(history)}, notes)
+
+
+def _check_lengths(spec: DistillSpec, ctx: StageContext, rows: list[dict[str, Any]], tokenizer: Any) -> int:
+    """Rows, and own answers to their prompts, fit into both models; returns the longest row's tokens."""
+    both = [ctx.inputs[place] for place in ("teacher", "model") if place in ctx.inputs]
+    longest = 0
+    for model in both[-1:] if spec.gold else both:  # gold reads other tokens of the teacher's, and counts them itself
+        longest = preflight.check_lengths(rows, tokenizer, model, spec.trl.get("max_length"))
+        if spec.lmbda and spec.rollouts.source == "rows":
+            preflight.check_lengths(rows, tokenizer, model, None, spec.rollouts.answer_tokens)
+    return longest
 
 
 def _own(
@@ -103,7 +111,9 @@ def _trainer(spec: DistillSpec, ctx: StageContext, rows: list[TokenRow], tokeniz
     if args.world_size > 1:
         raise EnvironmentFailure("the distill stage trains in one process; run it without a launcher")
     world = spec.rollouts.source == "world" and spec.lmbda
-    positions = checkpoint.facts(ctx.inputs["model"]).positions
+    positions = min(
+        checkpoint.facts(ctx.inputs[place]).positions for place in ("model", "teacher") if place in ctx.inputs
+    )
     teaching = Teaching(
         spec,
         vocabulary,
