@@ -1,9 +1,9 @@
 """What a teacher's logits add to its students, at equal rows: imitation alone, with logits, and logits alone.
 
-    python benchmarks/distillation.py --teacher DIR --student DIR [--out DIR] [--rows 32 96] [--seeds 3]
+    python benchmarks/distillation.py --teacher DIR --student DIR [--out DIR] [--rows 32] [--seeds 2]
 
 The teacher is a checkpoint trained on the phone, the student its untrained base. Both learn from steps of the phone's
-expert on tasks that the teacher was not trained on, by the stages themselves (`distill`, `logits`), on a CPU. Measured
+expert on tasks drawn with another seed than the demo's, by the stages themselves (`distill`, `logits`), on a CPU. Measured
 on held-out steps: the mean loss of the expert's answers and the share of their tokens that are the most likely one
 (read along, not generated), and the share of steps answered, greedily, by the expert's very call. A value of a seed is
 kept in `--out` as soon as it is measured, so that a stopped run goes on. Prints a table and one JSON line; intervals
@@ -28,7 +28,13 @@ from zoo.schema import AgentSpec, DataSpec, DistillSpec, LogitsSpec
 
 AGENT = AgentSpec(world="phone", style="terse", observation="terse", memory_steps=3, rounds=15, answer_tokens=96)
 LORA = {"r": 32, "lora_alpha": 32, "target_modules": "all-linear"}
-TRAINING = {"per_device_train_batch_size": 4, "learning_rate": 1e-3, "lr_scheduler_type": "cosine", "warmup_steps": 2}
+TRAINING = {
+    "num_train_epochs": 3,
+    "per_device_train_batch_size": 4,
+    "learning_rate": 1e-3,
+    "lr_scheduler_type": "cosine",
+    "warmup_steps": 2,
+}
 TRAIN_SEED, HELD_OUT_SEED = 91, 92
 TOP_K = 32
 ARMS: dict[str, dict[str, Any]] = {
@@ -38,6 +44,7 @@ ARMS: dict[str, dict[str, Any]] = {
     "logits, no reasoning imitated": {"weights": {"behaviour": 0.5, "chain_of_thought": 0.0, "logits": 0.5}},
     "logits alone": {"weights": {"behaviour": 0.0, "chain_of_thought": 0.0, "logits": 1.0}},
 }
+MAIN_ARMS = ["imitation", "imitation + logits", "logits alone"]
 T_975 = {1: 12.71, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
 
 
@@ -47,9 +54,9 @@ def main() -> None:
     parser.add_argument("--teacher", type=Path, required=True)
     parser.add_argument("--student", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("distillation-runs"))
-    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
-    parser.add_argument("--rows", type=int, nargs="+", default=[32, 96])
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=MAIN_ARMS)
+    parser.add_argument("--rows", type=int, nargs="+", default=[32])
+    parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--steps", type=int, default=48, help="held-out steps that are read along")
     parser.add_argument("--calls", type=int, default=24, help="of these, steps that are answered")
     arguments = parser.parse_args()
