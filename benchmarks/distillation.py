@@ -2,12 +2,13 @@
 
     python benchmarks/distillation.py --teacher DIR --student DIR [--out DIR] [--rows 32] [--seeds 2]
 
-The teacher is a checkpoint trained on the phone, the student its untrained base. Both learn from steps of the phone's
-expert on tasks drawn with another seed than the demo's, by the stages themselves (`distill`, `logits`), on a CPU. Measured
-on held-out steps: the mean loss of the expert's answers and the share of their tokens that are the most likely one
-(read along, not generated), and the share of steps answered, greedily, by the expert's very call. A value of a seed is
-kept in `--out` as soon as it is measured, so that a stopped run goes on. Prints a table and one JSON line; intervals
-are 95 %, over seeds for means (Student's t), over answers of all seeds for rates (Wilson).
+The teacher is a checkpoint trained on the phone, the student its untrained base. The students learn from steps of the
+phone's expert, three times over, by the stages themselves (`distill`, `logits`), on a CPU; the teacher may have seen
+some of their screens before, its own training had the same kinds of tasks. Measured on held-out steps: the mean loss of
+the expert's answers and the share of their tokens that are the most likely one (read along, not generated), and the
+share of steps answered, greedily, by the expert's very call. A value of a seed is kept in `--out` as soon as it is
+measured, so that a stopped run goes on. Prints a table and one JSON line; intervals are 95 %, over seeds for means
+(Student's t), over answers of all seeds for rates (Wilson).
 """
 
 import argparse
