@@ -14,7 +14,7 @@ FLOORS = {
     "vocabularies",
     2: "recipe plan cache hub cards rewards environments checkpoint image_processor prompt index memory towers",
     3: "data serving agent trainers.loading trainers.session trainers.preflight",
-    4: "trainers merge evaluate exports verify publish tiny playground hub_metrics choose",
+    4: "trainers merge evaluate exports verify latency publish tiny playground hub_metrics choose",
     5: "worker runner preflight checkpoints_on_hub",
     6: "cli local_hub",
 }
@@ -22,7 +22,8 @@ FLOORS = {
 NEIGHBOURS = {
     "errors": set(), "registry": set(),
     "schema": {"refs"}, "check": {"schema", "options", "source"}, "estimate": {"schema"}, "json_schema": {"schema"},
-    "action_grammar": {"actions"}, "sweeps": {"schema", "source"}, "prompt": {"memory"}, "evaluate": {"playground"},
+    "action_grammar": {"actions", "schema"}, "sweeps": {"schema", "source"}, "prompt": {"memory"},
+    "evaluate": {"playground"}, "latency": {"playground"},
     "preflight": {"plan"}, "runner": {"worker"}, "cli": {"local_hub"},
     "checkpoints_on_hub": {"runner"},
 }  # fmt: skip

@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 
 from zoo import options, registry
+from zoo.check import distilling, publishing
+from zoo.check.policy import policy_problems
 from zoo.errors import Problem, did_you_mean
 from zoo.refs import HubRef, PathRef, StageRef
 from zoo.schema import (
@@ -11,7 +13,7 @@ from zoo.schema import (
     DistillSpec,
     GGUFSpec,
     GRPOSpec,
-    LogitsSpec,
+    LatencySpec,
     MergeSpec,
     ONNXSpec,
     PublishSpec,
@@ -34,15 +36,18 @@ def problems(recipe: Recipe, where: Where, *, tiny: bool = False) -> list[Proble
     for name, spec in recipe.stages.items():
         found += _references(recipe, name, spec, where, tiny)
         found += _options(name, spec, where)
+        if isinstance(spec, GRPOSpec):
+            found += policy_problems(name, spec, where, recipe.hardware)
     return (
         found
         or list(_circles(recipe, where))
         or [
             *_gates(recipe, where),
+            *_measured_types(recipe, where),
             *_adapters(recipe, where),
             *_exported_adapters(recipe, where),
-            *_published_graphs(recipe, where),
-            *_stored_logits(recipe, where),
+            *distilling.problems(recipe, where),
+            *publishing.problems(recipe, where),
         ]
     )
 
@@ -118,18 +123,8 @@ def _options(name: str, spec: StageSpec, where: Where) -> Iterator[Problem]:
     if isinstance(spec, DistillSpec):
         yield from _library(name, "trl", "trl.GOLDConfig" if spec.gold else "trl.SFTConfig", spec.trl, where)
         yield from _library(name, "lora", "peft.LoraConfig", spec.lora or {}, where)
-        for option in ("packing", "padding_free", "loss_type", "label_smoothing_factor"):
-            if option in spec.trl and not spec.gold:
-                spot = where(("stages", name, "trl", option))
-                what = f"{name}.trl.{option}: a distill stage has losses of its own, over rows that stay apart"
-                yield Problem(spot, what, "leave it out; its `loss` and `weights` say what is learned")
     if isinstance(spec, MergeSpec):
         yield from _library(name, "mergekit", "mergekit", spec.mergekit, where)
-    if isinstance(spec, GRPOSpec):
-        for index, reward in enumerate(spec.rewards):
-            if reward.name not in registry.REWARDS:
-                spot = where(("stages", name, "rewards", index, "name"))
-                yield Problem(spot, f"{reward.name!r} is no reward", did_you_mean(reward.name, list(registry.REWARDS)))
 
 
 def _library(name: str, key: str, library: str, given: Mapping[str, object], where: Where) -> Iterator[Problem]:
@@ -152,6 +147,19 @@ def _gates(recipe: Recipe, where: Where) -> Iterator[Problem]:
                     f"{name}.{key} names {unknown}, but {spec.export} writes no {unknown}",
                     did_you_mean(unknown, types),
                 )
+
+
+def _measured_types(recipe: Recipe, where: Where) -> Iterator[Problem]:
+    """What is measured must be exported."""
+    for name, spec in recipe.stages.items():
+        if not isinstance(spec, LatencySpec) or not isinstance(spec.export, StageRef):
+            continue
+        made = recipe.stages[spec.export.name]
+        types = list(made.variants if isinstance(made, ONNXSpec) else getattr(made, "types", ()))
+        for place, unknown in enumerate(spec.types or ()):
+            if unknown not in types:
+                spot, what = where(("stages", name, "types", place)), f"{spec.export} writes no {unknown}"
+                yield Problem(spot, f"{name}.types names {unknown}, but {what}", did_you_mean(unknown, types))
 
 
 def _adapters(recipe: Recipe, where: Where) -> Iterator[Problem]:
@@ -180,37 +188,6 @@ def _exported_adapters(recipe: Recipe, where: Where) -> Iterator[Problem]:
                 f"{name}.adapter: {spec.model} trains no adapter",
                 "name a stage with lora: {...}, or leave adapter out",
             )
-
-
-def _published_graphs(recipe: Recipe, where: Where) -> Iterator[Problem]:
-    """A publication lays out GGUF files; it would find none after all the training."""
-    for name, spec in recipe.stages.items():
-        if not isinstance(spec, PublishSpec) or not isinstance(spec.export, StageRef):
-            continue
-        if isinstance(recipe.stages[spec.export.name], ONNXSpec):
-            yield Problem(
-                where(("stages", name, "export")),
-                f"{name}.export: {spec.export} writes ONNX graphs, and only GGUF files are published",
-                "name a gguf stage, or leave export out; the graphs stay in the onnx stage's folder",
-            )
-
-
-def _stored_logits(recipe: Recipe, where: Where) -> Iterator[Problem]:
-    """Stored logits are of the rows, and at the temperatures, that they were stored for."""
-    for name, spec in recipe.stages.items():
-        if not isinstance(spec, DistillSpec) or not isinstance(spec.logits, StageRef):
-            continue
-        stored = recipe.stages[spec.logits.name]
-        if not isinstance(stored, LogitsSpec):
-            continue
-        if stored.data != spec.data:
-            what = f"{name}.logits: {spec.logits} scored {stored.data}, but {name} learns from {spec.data}"
-            yield Problem(where(("stages", name, "logits")), what, "give both the same `data`")
-        if spec.temperature not in stored.temperatures:
-            what = f"{name}.temperature is {spec.temperature}, {spec.logits} stores {list(stored.temperatures)}"
-            wanted = [*stored.temperatures, spec.temperature]
-            instead = f"write temperatures: {wanted} in {spec.logits.name}"
-            yield Problem(where(("stages", name, "temperature")), what, instead)
 
 
 def _words(dotted: str) -> tuple[str | int, ...]:
