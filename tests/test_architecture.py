@@ -12,7 +12,8 @@ FLOORS = {
     0: "errors fingerprint records refs registry machine shipped",
     1: "schema actions metrics source options estimate check json_schema formats licences action_grammar",
     2: "recipe plan cache hub cards rewards environments checkpoint image_processor prompt index memory towers",
-    3: "data serving agent trainers.loading trainers.session trainers.preflight",
+    3: "data serving agent trainers.loading trainers.session trainers.preflight trainers.optimizers trainers.history "
+    "trainers.tracking trainers.batches trainers.examples trainers.training_template",
     4: "trainers merge evaluate exports verify publish tiny playground hub_metrics",
     5: "worker runner preflight checkpoints_on_hub",
     6: "cli local_hub",
@@ -24,6 +25,8 @@ NEIGHBOURS = {
     "action_grammar": {"actions"}, "prompt": {"memory"}, "evaluate": {"playground"},
     "preflight": {"plan"}, "runner": {"worker"}, "cli": {"local_hub"},
     "checkpoints_on_hub": {"runner"},
+    "trainers.session": {"trainers.history", "trainers.tracking"}, "trainers.batches": {"trainers.loading"},
+    "trainers.examples": {"trainers.loading", "trainers.preflight", "trainers.training_template"},
 }  # fmt: skip
 
 

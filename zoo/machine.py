@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["DISTRIBUTIONS", "device", "hardware", "versions"]
+__all__ = ["DISTRIBUTIONS", "device", "hardware", "processes", "versions"]
 
 _NVIDIA = Path("/proc/driver/nvidia/gpus")
 
@@ -55,6 +55,14 @@ def device(asked: str, gpus: Path = _NVIDIA) -> str:
     if asked != "auto":
         return asked
     return "cuda" if _gpu_names(gpus) else "cpu"
+
+
+def processes(device: str, gpus: Path = _NVIDIA) -> int:
+    """How many processes train one model on a device: `cuda` is all GPUs that this process may see, the rest is one."""
+    if device != "cuda":
+        return 1
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return max(1, len(_gpu_names(gpus)) if visible is None else len([one for one in visible.split(",") if one]))
 
 
 def _gpu_names(gpus: Path) -> list[str]:

@@ -81,6 +81,11 @@ def plan(recipe: str, overrides: tuple[str, ...], tiny: bool, offline: bool, as_
     help="Keep finished stages and checkpoints on the Hub.",
 )
 @click.option("--device", default="auto", help="cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.")
+@click.option(
+    "--processes",
+    type=click.IntRange(1),
+    help="How many train one model whose global_batch is fixed. Default: one a GPU.",
+)
 @_offline
 @_as_json
 def run(
@@ -96,6 +101,7 @@ def run(
     yes: bool,
     kept_at: str | None,
     device: str,
+    processes: int | None,
     offline: bool,
     as_json: bool,
 ) -> None:
@@ -113,7 +119,7 @@ def run(
         if kept:
             checkpoints_on_hub.check(kept, loaded)
             checkpoints_on_hub.restore(kept, outside.cache, stages, lambda line: console.print(line, highlight=False))
-        finished = _carry_out(console, loaded, outside, stages, names, force, device, licences, kept)
+        finished = _carry_out(console, loaded, outside, stages, names, force, (device, processes), licences, kept)
         published = _publish(console, loaded, outside, finished, names, target, overwrite)
     console.print(results_table({name: done for name, done in finished.items() if name in names}))
     console.print(f"done in {second_text(time.perf_counter() - started)}")
@@ -249,7 +255,7 @@ def _carry_out(
     stages: list[PlannedStage],
     names: list[str],
     force: tuple[str, ...],
-    device: str,
+    asked: tuple[str, int | None],
     licences: Mapping[str, Licence],
     kept: Place | None,
 ) -> dict[str, Finished]:
@@ -264,7 +270,9 @@ def _carry_out(
     )
     files = {**loaded.texts, "recipe.lock.yaml": yaml.safe_dump(resolved, sort_keys=False)}
     with outside.fetcher() as fetch, _watching(console, watch, loaded, outside.cache, kept) as watching:
-        runner = Runner(outside.cache, fetch, watching, machine.device(device), loaded.tiny, files)
+        device = machine.device(asked[0])
+        processes = asked[1] or machine.processes(device)
+        runner = Runner(outside.cache, fetch, watching, device, loaded.tiny, files, processes)
         try:
             return runner.run(stages, names, force)
         finally:

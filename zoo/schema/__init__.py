@@ -15,7 +15,7 @@ from zoo.schema.recipe import Hardware, Recipe, TinyTwin
 from zoo.schema.reference import Accepts, FilesRef, ModelRef, RowsRef, ScoresRef
 from zoo.schema.references import references
 from zoo.schema.settings import Settings, StageSpec
-from zoo.schema.training import GRPOSpec, RewardSpec, SFTSpec, TrainingSpec
+from zoo.schema.training import GRPOSpec, OptimizerSpec, RewardSpec, SFTSpec, TrainingSpec
 
 __all__ = [
     "Accepts",
@@ -31,6 +31,7 @@ __all__ = [
     "MergeSpec",
     "ModelRef",
     "ONNXSpec",
+    "OptimizerSpec",
     "PublishSpec",
     "Recipe",
     "RewardSpec",

@@ -10,7 +10,8 @@ from zoo import options, registry
 from zoo.errors import DataError, ModelError
 from zoo.records import Metric, StageContext, StageResult
 from zoo.schema import GRPOSpec
-from zoo.trainers import loading, preflight, session
+from zoo.trainers import loading, optimizers, preflight, session
+from zoo.trainers.history import write as write_history
 
 __all__ = ["run"]
 
@@ -34,6 +35,7 @@ def run(spec: GRPOSpec, ctx: StageContext) -> StageResult:
     metrics = session.train(trainer, ctx)
     history = [entry for entry in trainer.state.log_history if "reward" in entry]
     loading.write_trained(trainer.model, processor, base, ctx.out, spec.save_dtype)
+    write_history(history, ctx.out)
     names = ["reward", *(f"rewards/{name}/mean" for name in trainer.reward_func_names)]
     metrics |= _ends(history, names)
     fields = ["loss", *names, "reward_std", "completions/mean_length", "completions/clipped_ratio", "entropy"]
@@ -65,6 +67,7 @@ def _trainer(spec: GRPOSpec, ctx: StageContext, rows: list[dict[str, Any]], proc
         peft_config=loading.lora_config(spec.lora),
     )
     loading.freeze(trainer.model, spec.freeze)
+    optimizers.install(trainer, spec.optimizer)
     return trainer
 
 
