@@ -14,7 +14,7 @@ FLOORS = {
     2: "recipe plan cache hub cards rewards environments checkpoint image_processor prompt index memory towers",
     3: "data serving agent trainers.loading trainers.session trainers.preflight trainers.optimizers trainers.history "
     "trainers.tracking trainers.batches trainers.examples trainers.training_template",
-    4: "trainers merge evaluate exports verify publish tiny playground hub_metrics",
+    4: "probe documentation trainers merge evaluate exports verify publish tiny playground hub_metrics",
     5: "worker runner preflight checkpoints_on_hub",
     6: "cli local_hub",
 }

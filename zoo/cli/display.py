@@ -113,7 +113,10 @@ def results_table(finished: Mapping[str, Finished]) -> Table:
 
 
 def metric_text(metric: Metric) -> str:
-    """A measured number as a person reads it; a rate as a percentage with its sample and interval."""
+    """A measured number as a person reads it; a rate, which has no unit, as a percentage with sample and interval."""
+    if metric.low is not None and metric.high is not None and metric.unit:
+        interval = f"n={metric.n}, 95 % {_short(metric.low)} to {_short(metric.high)}"
+        return f"{_short(metric.value)} {metric.unit} ({interval})"
     if metric.low is not None and metric.high is not None:
         return f"{metric.value:.1%} (n={metric.n}, 95 % {metric.low:.1%} to {metric.high:.1%})"
     return f"{_short(metric.value)}{' ' + metric.unit if metric.unit else ''}"

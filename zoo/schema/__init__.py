@@ -10,6 +10,7 @@ from zoo.schema.data import DataSpec, TinyRowsSpec, TinySpec
 from zoo.schema.exporting import GGUFSpec, ImportanceSpec, ONNXSpec
 from zoo.schema.measuring import EvaluateSpec, Gate, VerifySpec
 from zoo.schema.merging import MergeSpec
+from zoo.schema.probing import DocumentationSpec, ProbeSpec
 from zoo.schema.publishing import PublishSpec
 from zoo.schema.recipe import Hardware, Recipe, TinyTwin
 from zoo.schema.reference import Accepts, FilesRef, ModelRef, RowsRef, ScoresRef
@@ -21,6 +22,7 @@ __all__ = [
     "Accepts",
     "AgentSpec",
     "DataSpec",
+    "DocumentationSpec",
     "EvaluateSpec",
     "FilesRef",
     "GGUFSpec",
@@ -32,6 +34,7 @@ __all__ = [
     "ModelRef",
     "ONNXSpec",
     "OptimizerSpec",
+    "ProbeSpec",
     "PublishSpec",
     "Recipe",
     "RewardSpec",

@@ -74,7 +74,8 @@ class SFTSpec(TrainingSpec):
     """`muon`, or its settings. Without it, TRL's `optim`, which is AdamW."""
     global_batch: int | None = Field(None, ge=1)
     """Rows of one optimizer step, over all devices. How many a device takes at once and how often it accumulates follow
-    from its memory. Without it, TRL's `per_device_train_batch_size` and `gradient_accumulation_steps`, on one device."""
+    from its memory. Without it, TRL's `per_device_train_batch_size` and `gradient_accumulation_steps`, and one device.
+    """
     quantize: Literal["nf4"] | None = None
     """QLoRA: the frozen weights in four bits while adapters are trained. Needs `lora` and bitsandbytes."""
 

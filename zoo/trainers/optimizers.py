@@ -17,7 +17,7 @@ from zoo.schema import OptimizerSpec
 __all__ = ["MuonWithAdamW", "install"]
 
 
-class MuonWithAdamW(torch.optim.Optimizer):
+class MuonWithAdamW(torch.optim.Optimizer):  # type: ignore[misc]  # torch's classes are untyped here
     """Both optimizers over one list of groups and one state, so that schedulers and checkpoints see an ordinary one.
 
     The first group is Muon's, the others are AdamW's.
@@ -28,8 +28,8 @@ class MuonWithAdamW(torch.optim.Optimizer):
         super().__init__([group for part in self._parts for group in part.param_groups], {})
         self._share()
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step of both."""
         loss = None
         if closure is not None:
