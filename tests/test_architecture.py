@@ -15,7 +15,7 @@ FLOORS = {
     3: "data serving agent trainers.loading trainers.session trainers.preflight trainers.optimizers trainers.history "
     "trainers.tracking trainers.batches trainers.examples trainers.training_template",
     4: "probe documentation trainers merge evaluate exports verify publish tiny playground hub_metrics",
-    5: "worker runner preflight checkpoints_on_hub",
+    5: "worker runner preflight checkpoints_on_hub forecast",
     6: "cli local_hub",
 }
 # Within a floor, who may see whom: a check reads a typed recipe's options, and so on.
@@ -23,7 +23,7 @@ NEIGHBOURS = {
     "errors": set(), "registry": set(),
     "schema": {"refs"}, "check": {"schema", "options", "source"}, "estimate": {"schema"}, "json_schema": {"schema"},
     "action_grammar": {"actions"}, "prompt": {"memory"}, "evaluate": {"playground"},
-    "preflight": {"plan"}, "runner": {"worker"}, "cli": {"local_hub"},
+    "preflight": {"plan"}, "forecast": {"preflight"}, "machine": {"errors"}, "runner": {"worker"}, "cli": {"local_hub"},
     "checkpoints_on_hub": {"runner"},
     "trainers.session": {"trainers.history", "trainers.tracking"}, "trainers.batches": {"trainers.loading"},
     "trainers.examples": {"trainers.loading", "trainers.preflight", "trainers.training_template"},

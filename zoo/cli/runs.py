@@ -5,20 +5,22 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Literal
 
 import click
 import yaml
 from rich.console import Console
 
-from zoo import checkpoints_on_hub, hub, index, machine, preflight
+from zoo import checkpoints_on_hub, forecast, hub, index, machine, preflight
 from zoo.cache import Cache, Finished, default_root
 from zoo.checkpoints_on_hub import Place, keeping
 from zoo.cli import licensing
-from zoo.cli.display import LiveWatch, plan_table, results_table, second_text
+from zoo.cli.display import LiveWatch, curve, forecast_text, plan_table, results_table, second_text
 from zoo.cli.library import find, overrides, tiny
 from zoo.cli.outside import Outside, published_texts
 from zoo.errors import CacheError, HubError, Problem, RecipeError, ZooError, did_you_mean
+from zoo.forecast import Forecast
 from zoo.hub import Endpoint
 from zoo.licences import Licence
 from zoo.plan import PlannedStage, lock, selected
@@ -29,6 +31,7 @@ from zoo.recipe import LoadedRecipe, load
 from zoo.refs import StageRef
 from zoo.runner import Runner, Watch
 from zoo.schema import PublishSpec
+from zoo.trainers.history import HISTORY_NAME
 
 __all__ = ["plan", "run", "status"]
 
@@ -48,12 +51,15 @@ def plan(recipe: str, overrides: tuple[str, ...], tiny: bool, offline: bool, as_
     outside = Outside(default_root(), offline or tiny)
     stages = make_plan(loaded.recipe, outside.identify, published_texts(loaded))
     needed = preflight.needs(stages, outside.base_model)
-    rows = [_row(stage, outside.cache, needed.get(stage.name)) for stage in stages]
+    known = forecast.forecasts(stages, outside.cache, outside.base_model)
+    rows = [_row(stage, outside.cache, needed.get(stage.name), known.get(stage.name)) for stage in stages]
     if as_json:
         click.echo(json.dumps({"recipe": loaded.name, "stages": rows, "unreachable": _unreachable(outside)}))
         return
     console = Console()
     _print_plan(console, loaded, outside, rows)
+    for name, one in known.items():
+        console.print(forecast_text(name, one), highlight=False)
     for name, need in needed.items():
         if problem := preflight.memory_problem(loaded.recipe.hardware, name, need):
             console.print(f"[yellow]{problem}[/]")
@@ -114,6 +120,8 @@ def run(
     with outside.cache.lock(loaded.name), outside.keeping_place(kept_at, offline) as kept:
         stages = make_plan(loaded.recipe, outside.identify, published_texts(loaded))
         names = selected(stages, first=first, last=last, only=only)
+        count = processes or machine.processes(machine.device(device))
+        forecast.forecasts(stages, outside.cache, outside.base_model, machine.device(device), count)
         licences = _before(console, loaded, outside, stages, names)
         target = _target(push, yes, outside, loaded, names)
         if kept:
@@ -148,16 +156,25 @@ def status(recipe: str, overrides: tuple[str, ...], tiny: bool, offline: bool, a
                 "folder": str(found.folder) if found else None,
                 "log": str(outside.cache.log_file(stage.key)) if stage.key else None,
                 "metrics": {name: asdict(metric) for name, metric in found.record.metrics.items()} if found else {},
+                "history": _history(stage, outside.cache, found),
             }
         )
     if as_json:
         click.echo(json.dumps({"recipe": loaded.name, "stages": rows}))
         return
     for row in rows:
-        click.echo(f"{row['stage']:<14} {row['state']:<9} {row['folder'] or ''}")
+        drawn = curve(Path(row["history"])) if row["history"] else ""
+        click.echo(f"{row['stage']:<14} {row['state']:<9} {row['folder'] or ''}{drawn}")
 
 
-def _row(stage: PlannedStage, cache: Cache, need: Any) -> dict[str, Any]:
+def _history(stage: PlannedStage, cache: Cache, found: Finished | None) -> str | None:
+    """What a training stage logged of its steps, finished or not."""
+    folder = found.folder if found else cache.root / "scratch" / str(stage.key)
+    file = folder / HISTORY_NAME
+    return str(file) if file.is_file() else None
+
+
+def _row(stage: PlannedStage, cache: Cache, need: Any, known: Forecast | None = None) -> dict[str, Any]:
     reads = [item.ref.name if isinstance(item.ref, StageRef) else str(item.ref) for item in stage.inputs.values()]
     return {
         "stage": stage.name,
@@ -167,6 +184,7 @@ def _row(stage: PlannedStage, cache: Cache, need: Any) -> dict[str, Any]:
         "reads": list(dict.fromkeys(reads)),
         "memory_bytes": need.memory_bytes if need else None,
         "disk_bytes": need.disk_bytes if need else None,
+        **(known.as_data() if known else {}),
     }
 
 

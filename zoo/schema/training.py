@@ -88,6 +88,10 @@ class SFTSpec(TrainingSpec):
             raise ValueError(f"optimizer: {self.optimizer.name} and trl.optim are both set; leave one of them out")
         if self.quantize and self.lora is None:
             raise ValueError(f"quantize: {self.quantize} freezes the weights, so lora is needed; write lora: {{r: 16}}")
+        if self.trl.get("packing") and self.trl.get("packing_strategy") == "wrapped":
+            raise ValueError("trl.packing_strategy: wrapped lets rows see each other; write bfd")
+        if self.trl.get("packing") and not self.trl.get("max_length"):
+            raise ValueError("trl.packing needs the size of a pack; write trl.max_length, such as 1024")
         return self
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from zoo import estimate, machine
-from zoo.errors import EnvironmentFailure, ModelError
+from zoo.errors import ModelError
 from zoo.schema import SFTSpec
 from zoo.trainers import loading
 
-__all__ = ["Batch", "derive", "here"]
+__all__ = ["Batch", "derive", "here", "memory_here"]
 
 _MOST_ROWS_ON_A_CPU = 8
 """More rows at once make a processor no faster."""
@@ -42,12 +42,7 @@ class Batch:
 
 
 def derive(
-    spec: SFTSpec,
-    config: Mapping[str, Any],
-    devices: int,
-    memory_bytes: int,
-    longest: int,
-    most_rows: int | None = None,
+    spec: SFTSpec, config: Mapping[str, Any], devices: int, memory_bytes: int, longest: int, device: str = "cpu"
 ) -> Batch:
     """The largest micro-batch that divides a device's share of `spec.global_batch` and fits into its memory.
 
@@ -61,7 +56,8 @@ def derive(
             "devices train (`--processes`)"
         )
     share = total // devices
-    for rows in range(min(share, most_rows or share), 1, -1):
+    most = min(share, _MOST_ROWS_ON_A_CPU) if device == "cpu" else share
+    for rows in range(most, 1, -1):
         if share % rows == 0 and _memory(spec, config, rows, longest) <= memory_bytes * _SHARE_OF_MEMORY:
             return Batch(devices, rows, share // rows)
     return Batch(devices, 1, share)
@@ -71,21 +67,21 @@ def here(spec: SFTSpec, model: Path, longest: int, device: str) -> Batch | None:
     """The batch on this machine, of which `WORLD_SIZE` processes train; None when the recipe fixes no global batch."""
     if spec.global_batch is None:
         return None
-    on_cpu = device == "cpu"
     devices = int(os.environ.get("WORLD_SIZE", "1"))
-    memory = machine.hardware()["memory_bytes"] // devices if on_cpu else _gpu_memory()
-    return derive(spec, loading.config(model), devices, memory, longest, _MOST_ROWS_ON_A_CPU if on_cpu else None)
+    return derive(spec, loading.config(model), devices, memory_here(device, devices), longest, device)
+
+
+def memory_here(device: str, processes: int) -> int:
+    """Bytes of memory that each of so many processes has: its GPU's, as the driver says, or its share of the machine's.
+
+    Raises EnvironmentFailure for a GPU that is not there.
+    """
+    if device == "cpu":
+        return int(machine.hardware()["memory_bytes"]) // processes
+    return min(machine.gpu_memory())
 
 
 def _memory(spec: SFTSpec, config: Mapping[str, Any], rows: int, longest: int) -> int:
     sized = spec.model_copy(update={"trl": {**spec.trl, "per_device_train_batch_size": rows, "max_length": longest}})
     need = estimate.need(sized, config)
     return need.memory_bytes if need else 0
-
-
-def _gpu_memory() -> int:
-    import torch
-
-    if not torch.cuda.is_available():
-        raise EnvironmentFailure("--device cuda, and torch sees no GPU here; write --device cpu")
-    return int(torch.cuda.get_device_properties(0).total_memory)

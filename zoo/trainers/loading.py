@@ -34,7 +34,7 @@ def config(folder: Path) -> dict[str, Any]:
     return read
 
 
-def check_quantized(quantize: str | None, device: str, find: Callable[[str], object | None] = find_spec) -> None:
+def check_quantized(quantize: str | None, find: Callable[[str], object | None] = find_spec) -> None:
     """Refuse to quantize where it cannot be done.
 
     Raises EnvironmentFailure without bitsandbytes; its four-bit kernels run on a CPU too, only slowly.

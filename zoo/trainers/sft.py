@@ -25,7 +25,7 @@ def run(spec: SFTSpec, ctx: StageContext) -> StageResult:
     processor = preflight.load_processor(base)
     made = examples.prepare(ctx.inputs["data"], processor, base, spec.trl.get("max_length"))
     preflight.check_packing(spec.trl, base)
-    loading.check_quantized(spec.quantize, ctx.device)
+    loading.check_quantized(spec.quantize)
     batch = batches.here(spec, base, made.longest, ctx.device)
     trainer = _trainer(spec, ctx, made, batch)
     metrics = session.train(trainer, ctx)
