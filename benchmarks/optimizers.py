@@ -23,7 +23,7 @@ from zoo.schema import AgentSpec, DataSpec, SFTSpec
 from zoo.trainers import loading, preflight, sft
 
 WAYS: dict[str, dict[str, Any]] = {"adamw": {}, "muon": {"optimizer": "muon"}}
-RATES = (1e-3, 3e-3, 1e-2)
+RATES = (3e-3, 1e-2, 3e-2)
 T95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}
 """Student's t at 97.5 % for so many seeds."""
 

@@ -109,7 +109,7 @@ def test_what_is_of_no_shape_or_of_two_is_refused_with_its_line(
 def test_a_template_that_nobody_marked_is_refused(tmp_path: Path, tiny_llama: Path) -> None:
     odd = AutoTokenizer.from_pretrained(tiny_llama)
     odd.chat_template = "{% for message in messages %}[{{ message['content'] }}]{% endfor %}"
-    with pytest.raises(ModelError, match="none of ours .*chatml.* renders every row as it does; add the marks"):
+    with pytest.raises(ModelError, match=r"none of ours .*chatml.* renders every row as it does; add the marks"):
         prepare(write_rows(tmp_path, [{"messages": TALK}]), odd, tiny_llama, None)
 
 

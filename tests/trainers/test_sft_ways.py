@@ -1,6 +1,7 @@
 """Ways of fine-tuning beside the usual one: packing, DFT, NEFTune, QLoRA, plain text, conversations, a global batch."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def test_packed_rows_do_not_see_each_other(tiny_llama: Path, rows: Rows, context
     model = AutoModelForCausalLM.from_pretrained(tiny_llama, dtype=torch.float32, attn_implementation=attention)
     with torch.inference_mode():
         together = model(input_ids=batch["input_ids"], position_ids=batch["position_ids"], use_cache=False).logits[0]
-        for start, end in zip(starts, starts[1:], strict=False):
+        for start, end in pairwise(starts):
             alone = model(input_ids=batch["input_ids"][:, start:end]).logits[0]
             torch.testing.assert_close(together[start:end], alone, rtol=1e-4, atol=1e-5)
 

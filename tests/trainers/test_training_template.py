@@ -30,9 +30,11 @@ TALKS = [
     said(("user", "Only asked")),
 ]
 WITH_TOOLS = [
-    said(("user", "Tap it."))
-    + [{"role": "assistant", "tool_calls": [CALL]}]
-    + said(("tool", 'a "b"'), ("assistant", "ok"))
+    [
+        *said(("user", "Tap it.")),
+        {"role": "assistant", "tool_calls": [CALL]},
+        *said(("tool", 'a "b"'), ("assistant", "ok")),
+    ]
 ]
 ORIGINALS: dict[str, tuple[str, list[Any]]] = {
     "smollm2": (SMOLLM2, [(talk, None) for talk in TALKS]),

@@ -145,7 +145,7 @@ def status(recipe: str, overrides: tuple[str, ...], tiny: bool, offline: bool, a
     """Print which stages of a recipe are finished, and where they lie."""
     loaded = load(find(recipe), overrides, tiny=tiny)
     outside = Outside(default_root(), offline or tiny)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for stage in make_plan(loaded.recipe, outside.identify, published_texts(loaded)):
         state = _state(stage, outside.cache)
         found = outside.cache.find(str(stage.key)) if state == "cached" else None

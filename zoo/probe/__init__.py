@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 from zoo.data import read_rows
 from zoo.errors import DataError, GateError
@@ -52,7 +52,7 @@ def run(spec: ProbeSpec, ctx: StageContext) -> StageResult:
 
 
 def probe(
-    model: Path, dtype: str, own: Sequence[str], device: str, progress: Progress
+    model: Path, dtype: Literal["float32", "bfloat16"], own: Sequence[str], device: str, progress: Progress
 ) -> tuple[Answers, Mapping[str, Losses]]:
     """What a checkpoint answers, and its losses on `general` text and, where there is any, on `own` text."""
     runtime = open_torch(model, device, dtype)
