@@ -90,7 +90,12 @@ def _made(rng: Random) -> Iterator[Question]:
     for name, (text, facts) in _TABLES.items():
         ends = sorted(set(facts.values()))
         for what, end in facts.items():
-            wrong = rng.sample([other for other in ends if other != end], _CHOICES - 1)
+            wrong = rng.sample([other for other in ends if not _begins(other, end)], _CHOICES - 1)
             right = rng.randrange(_CHOICES)
             choices = [*wrong[:right], end, *wrong[right:]]
             yield Question(name, text.format(what), tuple(f" {choice}" for choice in choices), right)
+
+
+def _begins(one: str, other: str) -> bool:
+    """Whether one end is the beginning of the other, as C is of Cu: what is shorter would always be likelier."""
+    return one.startswith(other) or other.startswith(one)
