@@ -9,7 +9,7 @@ from zoo.schema.agent import AgentSpec
 from zoo.schema.data import DataSpec, TinyRowsSpec, TinySpec
 from zoo.schema.exporting import GGUFSpec, ImportanceSpec, ONNXSpec
 from zoo.schema.measuring import EvaluateSpec, Gate, VerifySpec
-from zoo.schema.merging import MergeSpec
+from zoo.schema.merging import ChooseSpec, MergeSpec, SweepScore, SweepSpec
 from zoo.schema.probing import DocumentationSpec, ProbeSpec
 from zoo.schema.publishing import PublishSpec
 from zoo.schema.recipe import Hardware, Recipe, TinyTwin
@@ -21,6 +21,7 @@ from zoo.schema.training import GRPOSpec, OptimizerSpec, RewardSpec, SFTSpec, Tr
 __all__ = [
     "Accepts",
     "AgentSpec",
+    "ChooseSpec",
     "DataSpec",
     "DocumentationSpec",
     "EvaluateSpec",
@@ -43,6 +44,8 @@ __all__ = [
     "ScoresRef",
     "Settings",
     "StageSpec",
+    "SweepScore",
+    "SweepSpec",
     "TinyRowsSpec",
     "TinySpec",
     "TinyTwin",
