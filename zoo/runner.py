@@ -117,8 +117,7 @@ class Runner:
 
     def _device(self, stage: PlannedStage) -> str:
         """The first GPU for a stage that takes one: a trainer that sees several would split its batch over them."""
-        several = self.processes > 1 and self._processes(stage) == 1
-        return "cuda:0" if several and self.device == "cuda" else self.device
+        return "cuda:0" if self.device == "cuda" and self._processes(stage) == 1 else self.device
 
     def _input(self, stage: PlannedStage, item: StageInput, finished: Mapping[str, Finished]) -> Path:
         if not isinstance(item.ref, StageRef):

@@ -100,6 +100,7 @@ def test_what_is_of_no_shape_or_of_two_is_refused_with_its_line(
 
     assert "rows.jsonl:1 has speech; fine-tuning reads `prompt`" in refusal(DataError, {"speech": "x"})
     assert "rows.jsonl:2 has no text" in refusal(DataError, {"text": "a b"}, {"messages": TALK})
+    assert "lists of messages" in refusal(DataError, {"prompt": "a", "completion": "b"})
     assert "row 2 has an empty text" in refusal(DataError, {"text": "a b"}, {"text": "  "})
     assert "write one, such as 512" in refusal(DataError, {"text": "a b"}, most=None)
     assert "no turn of the assistant" in refusal(DataError, {"messages": TALK[:2]})

@@ -76,6 +76,10 @@ def prepare(data: Path, processor: Any, model: Path, most: int | None) -> Exampl
     if shape == "text":
         return _texts(rows, processor, model, most)
     if shape == "completion":
+        if any(isinstance(row[column], str) for row in rows for column in _COLUMNS["completion"]):
+            raise DataError(
+                f"{data / preflight.ROWS_NAME}: `prompt` and `completion` are lists of messages, not strings"
+            )
         if any("tools" in row for row in rows):
             return _tool_completions(rows, processor, model, most)
         preflight.check_template(processor, rows[0])
