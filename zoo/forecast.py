@@ -21,7 +21,7 @@ from zoo.preflight import LookUp, base_of
 from zoo.records import RECORD_NAME, StageRecord
 from zoo.refs import StageRef
 from zoo.schema import SFTSpec
-from zoo.trainers.batches import Batch, derive, memory_here
+from zoo.trainers.global_batch import Batch, derive, memory_here
 
 __all__ = ["Forecast", "forecasts"]
 

@@ -91,19 +91,14 @@ def test_a_recipe_trains_every_weight_with_muon(tiny_llama: Path, rows: Rows, co
 
 def test_grpo_takes_it_too(taught_llama: Path, rows: Rows, context: Context) -> None:
     trl = {"max_steps": 1, "per_device_train_batch_size": 4, "num_generations": 4, "max_completion_length": 16}
-    spec = GRPOSpec(
-        model="a/b", data="stage:rows", trl=trl, dtype="float32", save_dtype="float32", optimizer={"name": "muon"}
-    )  # fmt: skip
-    trainer = grpo._trainer(
-        spec, context(taught_llama, rows()), *_loaded(taught_llama, rows)
-    )  # fmt: skip
-    assert isinstance(trainer.optimizer, MuonWithAdamW)
-
-
-def _loaded(model: Path, rows: Rows) -> tuple[Any, Any]:
-    from zoo.trainers import preflight
-
-    return preflight.read_rows(rows(), ("prompt", "solution")), preflight.load_processor(model)
+    usual: dict[str, Any] = {"dtype": "float32", "save_dtype": "float32", "checkpoint_steps": 1, "optimizer": "muon"}
+    ctx = context(taught_llama, rows())
+    grpo.run(GRPOSpec(model="a/b", data="stage:rows", trl=trl, **usual), ctx)
+    state = torch.load(ctx.scratch / "checkpoints" / "checkpoint-1" / "optimizer.pt", weights_only=True)
+    muon, *adamw = state["param_groups"]
+    assert muon["momentum"] == 0.95 and len(muon["params"]) == 14 and all("betas" in group for group in adamw)
+    with pytest.raises(ValueError, match="both set"):
+        GRPOSpec(model="a/b", data="stage:rows", optimizer="muon", trl={"optim": "sgd"})
 
 
 @pytest.mark.parametrize(

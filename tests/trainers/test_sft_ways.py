@@ -158,12 +158,12 @@ def test_four_bits_without_their_library_are_refused() -> None:
 def test_a_global_batch_gives_the_same_model_however_it_is_shared_out(
     tiny_llama: Path, rows: Rows, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from zoo.trainers import batches
+    from zoo.trainers import global_batch
 
     data = rows(16)
     made = []
     for most in (8, 2):
-        monkeypatch.setattr(batches, "_MOST_ROWS_ON_A_CPU", most)
+        monkeypatch.setattr(global_batch, "_MOST_ROWS_ON_A_CPU", most)
         ctx = context(tiny_llama, data, f"at-{most}")
         result = sft.run(spec(global_batch=8), ctx)
         assert result.notes["batch"] == {"devices": 1, "rows": most, "passes": 8 // most}

@@ -4,7 +4,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from zoo.schema.agent import AgentSpec
 from zoo.schema.reference import ModelRef, RowsRef
+from zoo.schema.reinforcement import DenoiseSpec, DynamicSamplingSpec, EnvironmentSpec, GuardSpec, RewardSpec
 from zoo.schema.settings import Settings, StageSpec
 
 __all__ = ["GRPOSpec", "OptimizerSpec", "RewardSpec", "SFTSpec", "TrainingSpec"]
@@ -53,14 +55,6 @@ class TrainingSpec(StageSpec):
     trl: dict[str, Any] = Field(default_factory=dict)
     """TRL's own options, verbatim, checked against its config class."""
 
-    @model_serializer(mode="wrap")
-    def _later_fields_when_set(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """A field that came after the first keys is written only when it says something, so that keys stay."""
-        return {name: value for name, value in write(self).items() if name not in _LATER or value is not None}
-
-
-_LATER = ("optimizer", "global_batch", "quantize")
-
 
 class SFTSpec(TrainingSpec):
     """Supervised fine-tuning with TRL's SFTTrainer. What the loss is on follows from the columns of the rows:
@@ -94,25 +88,61 @@ class SFTSpec(TrainingSpec):
             raise ValueError("trl.packing needs the size of a pack; write trl.max_length, such as 1024")
         return self
 
+    @model_serializer(mode="wrap")
+    def _later_fields_when_set(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A field that came after the first keys is written only when it says something, so that keys stay."""
+        return {name: value for name, value in write(self).items() if name not in _LATER or value is not None}
 
+
+_LATER = ("optimizer", "global_batch", "quantize")
 _BATCH_OPTIONS = ("per_device_train_batch_size", "gradient_accumulation_steps")
 
 
-class RewardSpec(Settings):
-    """One reward and its weight."""
-
-    name: str
-    """Its name in `zoo.registry.REWARDS`."""
-    weight: float = 1.0
-    options: dict[str, Any] = Field(default_factory=dict)
-    """Arguments of the reward's class."""
+_UNSET_IN_GRPO = ("data", "environment", "dynamic_sampling", "denoise", "optimizer")
 
 
 class GRPOSpec(TrainingSpec):
-    """Group relative policy optimisation with TRL's GRPOTrainer, on logged steps whose right action is known."""
+    """Group relative policy optimisation with TRL's GRPOTrainer: on logged steps whose right action is known (`data`),
+    or on whole episodes in the agent's world (`environment`)."""
 
     kind: Literal["grpo"] = "grpo"
     optimizer: Optimizer | None = None
     """`muon`, or its settings. Without it, TRL's `optim`, which is AdamW."""
+    data: RowsRef | None = None  # type: ignore[assignment]  # an environment stands in its place
+    """The logged steps to answer."""
+    environment: EnvironmentSpec | None = None
+    """The tasks to act in, in place of `data`."""
+    agent: AgentSpec = AgentSpec()
+    """Who acts in the environment."""
     rewards: tuple[RewardSpec, ...] = (RewardSpec(name="action"), RewardSpec(name="format"))
-    """OpenPhone's two by default: the called function (0 or 1) and the format (0 to 1)."""
+    """OpenPhone's two by default: the called function (0 or 1) and the format (0 to 1). In an environment: success, and
+    half as much for sub-goals."""
+    dynamic_sampling: DynamicSamplingSpec | None = None
+    """Samples again for groups from which nothing is learned."""
+    denoise: DenoiseSpec | None = None
+    """Keeps what is no signal out of the advantages. Without it they are TRL's."""
+    guard: GuardSpec = GuardSpec()
+    """When training is stopped."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rewards_of_the_world(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("environment") is not None and "rewards" not in given:
+            return {**given, "rewards": [{"name": "success"}, {"name": "sub-goals", "weight": 0.5}]}
+        return given
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.data is None) == (self.environment is None):
+            raise ValueError("prompts come from one source; write data: stage:NAME or environment: {...}, not both")
+        if self.optimizer and "optim" in self.trl:
+            raise ValueError(f"optimizer: {self.optimizer.name} and trl.optim are both set; leave one of them out")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _later_fields_when_set(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A field that came after the first keys is written only when it says something, so that keys stay."""
+        unset = {name for name in _UNSET_IN_GRPO if getattr(self, name) is None}
+        unset |= {"agent"} if self.environment is None else set()
+        unset |= {"guard"} if self.guard == GuardSpec() else set()
+        return {name: value for name, value in write(self).items() if name not in unset}

@@ -1,87 +1,81 @@
-"""A recipe's global batch, shared out to devices and to as many passes as their memory asks for.
+"""TRL's generation batch, a dict of tensors with one row a completion, taken apart by groups and joined again.
 
-The rows of one optimizer step are the same however they are shared out, and the loss is their tokens' mean, so that the
-step is the same in exact arithmetic: neither devices nor passes are part of a stage's key. What does change with them:
-the order in which floats are summed (the last bits), and which random numbers dropout and NEFTune's noise draw.
+Rows of different batches have different widths: prompts are padded on the left, completions on the right, and what
+spans both is padded at both ends. A key of two dimensions that is not named here raises KeyError, so that a new one of
+TRL's is noticed.
 """
 
-import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from zoo import estimate, machine
-from zoo.errors import ModelError
-from zoo.schema import SFTSpec
-from zoo.trainers import loading
+import torch
+from torch.nn.functional import pad
+from trl.trainer.utils import split_pixel_values_by_grid, unsplit_pixel_values_by_grid
 
-__all__ = ["Batch", "derive", "here", "memory_here"]
+__all__ = ["Batch", "joined", "parts", "silenced"]
 
-_MOST_ROWS_ON_A_CPU = 8
-"""More rows at once make a processor no faster."""
-_SHARE_OF_MEMORY = 0.8
-
-
-@dataclass(frozen=True)
-class Batch:
-    """How one optimizer step's rows are shared out: `devices * rows * passes` of them."""
-
-    devices: int
-    rows: int
-    """At once on one device."""
-    passes: int
-
-    def options(self) -> dict[str, int]:
-        """The same in TRL's words."""
-        return {"per_device_train_batch_size": self.rows, "gradient_accumulation_steps": self.passes}
-
-    def as_data(self) -> dict[str, int]:
-        """For a record."""
-        return asdict(self)
+Batch = dict[str, Any]
+_ID = None  # stands for the tokenizer's padding token
+_LEFT: dict[str, float | None] = {"prompt_ids": _ID, "prompt_mask": 0}
+_RIGHT: dict[str, float | None] = {
+    "completion_ids": _ID, "completion_mask": 0, "tool_mask": 1, "old_per_token_logps": 0.0, "ref_per_token_logps": 0.0,
+    "sampling_per_token_logps": 0.0, "importance_sampling_ratio": 1.0,
+}  # fmt: skip
+_SPANNING = ("token_type_ids", "mm_token_type_ids")
 
 
-def derive(
-    spec: SFTSpec, config: Mapping[str, Any], devices: int, memory_bytes: int, longest: int, device: str = "cpu"
-) -> Batch:
-    """The largest micro-batch that divides a device's share of `spec.global_batch` and fits into its memory.
-
-    `longest` is the longest row in tokens. Raises ModelError when the batch cannot be shared out evenly.
-    """
-    total = spec.global_batch or 1
-    if total % devices:
-        near = max(total - total % devices, devices)
-        raise ModelError(
-            f"global_batch: {total} rows cannot be shared out to {devices} devices; write {near}, or let fewer "
-            "devices train (`--processes`)"
-        )
-    share = total // devices
-    most = min(share, _MOST_ROWS_ON_A_CPU) if device == "cpu" else share
-    for rows in range(most, 1, -1):
-        if share % rows == 0 and _memory(spec, config, rows, longest) <= memory_bytes * _SHARE_OF_MEMORY:
-            return Batch(devices, rows, share // rows)
-    return Batch(devices, 1, share)
+def parts(batch: Batch, size: int) -> list[Batch]:
+    """A batch in parts of `size` rows each; images as lists of one tensor a row."""
+    split = split_pixel_values_by_grid(batch)
+    count = len(batch["advantages"]) // size
+    return [
+        {key: value[start : start + size] if _has_rows(value) else value for key, value in split.items()}
+        for start in range(0, count * size, size)
+    ]
 
 
-def here(spec: SFTSpec, model: Path, longest: int, device: str) -> Batch | None:
-    """The batch on this machine, of which `WORLD_SIZE` processes train; None when the recipe fixes no global batch."""
-    if spec.global_batch is None:
-        return None
-    devices = int(os.environ.get("WORLD_SIZE", "1"))
-    return derive(spec, loading.config(model), devices, memory_here(device, devices), longest, device)
+def joined(pieces: Sequence[Batch], padding_token: int) -> Batch:
+    """One batch of all rows, padded to the widest. `num_items_in_batch`, which counts over processes, is left out."""
+    keys = [key for key in pieces[0] if key != "num_items_in_batch"]
+    return dict(unsplit_pixel_values_by_grid({key: _column(key, pieces, padding_token) for key in keys}))
 
 
-def memory_here(device: str, processes: int) -> int:
-    """Bytes of memory that each of so many processes has: its GPU's, as the driver says, or its share of the machine's.
-
-    Raises EnvironmentFailure for a GPU that is not there.
-    """
-    if device == "cpu":
-        return int(machine.hardware()["memory_bytes"]) // processes
-    return min(machine.gpu_memory())
+def silenced(batch: Batch) -> Batch:
+    """The same batch, in which a row whose advantage is 0 has no token that counts: not in a loss, not in its mean."""
+    heard = (batch["advantages"] != 0).to(batch["completion_mask"].dtype)
+    return {**batch, "completion_mask": batch["completion_mask"] * heard.unsqueeze(1)}
 
 
-def _memory(spec: SFTSpec, config: Mapping[str, Any], rows: int, longest: int) -> int:
-    sized = spec.model_copy(update={"trl": {**spec.trl, "per_device_train_batch_size": rows, "max_length": longest}})
-    need = estimate.need(sized, config)
-    return need.memory_bytes if need else 0
+def _has_rows(value: Any) -> bool:
+    return isinstance(value, list) or (torch.is_tensor(value) and value.dim() > 0)
+
+
+def _column(key: str, pieces: Sequence[Batch], padding_token: int) -> Any:
+    values = [piece[key] for piece in pieces]
+    if isinstance(values[0], list):
+        return [one for value in values for one in value]
+    if not _has_rows(values[0]):
+        return values[0]
+    if values[0].dim() == 1:
+        return torch.cat(values)
+    if key in _SPANNING:
+        return torch.cat(_spanning(key, pieces))
+    fill = {**_LEFT, **_RIGHT}[key]
+    width = max(value.size(1) for value in values)
+    short = [width - value.size(1) for value in values]
+    number = padding_token if fill is None else fill
+    return torch.cat(
+        [
+            pad(value, (less, 0) if key in _LEFT else (0, less), value=number)
+            for value, less in zip(values, short, strict=True)
+        ]
+    )
+
+
+def _spanning(key: str, pieces: Sequence[Mapping[str, Any]]) -> list[torch.Tensor]:
+    prompt = max(piece["prompt_ids"].size(1) for piece in pieces)
+    completion = max(piece["completion_ids"].size(1) for piece in pieces)
+    return [
+        pad(piece[key], (prompt - piece["prompt_ids"].size(1), completion - piece["completion_ids"].size(1)))
+        for piece in pieces
+    ]

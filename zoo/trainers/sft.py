@@ -9,7 +9,7 @@ from typing import Any
 from zoo import estimate
 from zoo.records import Metric, StageContext, StageResult
 from zoo.schema import SFTSpec
-from zoo.trainers import batches, examples, history, loading, optimizers, preflight, session
+from zoo.trainers import examples, global_batch, history, loading, optimizers, preflight, session
 from zoo.trainers.examples import Examples
 
 __all__ = ["run"]
@@ -26,7 +26,7 @@ def run(spec: SFTSpec, ctx: StageContext) -> StageResult:
     made = examples.prepare(ctx.inputs["data"], processor, base, spec.trl.get("max_length"))
     preflight.check_packing(spec.trl, base)
     loading.check_quantized(spec.quantize)
-    batch = batches.here(spec, base, made.longest, ctx.device)
+    batch = global_batch.here(spec, base, made.longest, ctx.device)
     trainer = _trainer(spec, ctx, made, batch)
     metrics = session.train(trainer, ctx)
     entries = [entry for entry in trainer.state.log_history if "loss" in entry]
@@ -41,7 +41,7 @@ def run(spec: SFTSpec, ctx: StageContext) -> StageResult:
     return StageResult(metrics, notes)
 
 
-def _trainer(spec: SFTSpec, ctx: StageContext, made: Examples, batch: batches.Batch | None) -> Any:
+def _trainer(spec: SFTSpec, ctx: StageContext, made: Examples, batch: global_batch.Batch | None) -> Any:
     from trl import SFTConfig, SFTTrainer
 
     from zoo.trainers.answer_loss import AnswerLossTrainer, fits

@@ -9,7 +9,7 @@ from training_rows import Context, Rows
 from zoo.errors import ModelError
 from zoo.schema import SFTSpec
 from zoo.trainers import sft
-from zoo.trainers.batches import Batch, derive
+from zoo.trainers.global_batch import Batch, derive
 
 SMOL: dict[str, Any] = {
     "model_type": "llama", "vocab_size": 49152, "hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30,
