@@ -19,9 +19,9 @@ def recipes(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, s
 def test_ls_lists_every_shipped_recipe_and_says_the_same_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = recipes(capsys, "ls")
     assert code == 0
-    assert [line.split()[0] for line in out.splitlines()] == ["openphone-3b", "pocket-135m"]
+    assert [line.split()[0] for line in out.splitlines()] == ["language-135m", "openphone-3b", "pocket-135m"]
     _, out, _ = recipes(capsys, "ls", "--json")
-    assert [row["name"] for row in json.loads(out)] == ["openphone-3b", "pocket-135m"]
+    assert [row["name"] for row in json.loads(out)] == ["language-135m", "openphone-3b", "pocket-135m"]
 
 
 def test_check_counts_the_stages_or_names_every_problem(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
