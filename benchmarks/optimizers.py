@@ -3,11 +3,11 @@
     python benchmarks/optimizers.py [--steps 60] [--seeds 3] [--tasks 40]
 
 A Llama of four layers and 128 units begins with random weights; all of them are trained by the `sft` stage. Each way's
-learning rate is chosen of three on the first seed, on rows of other tasks than those that are reported; then every seed
-trains with it; Muon's rate is also that of AdamW for the embeddings and norms beside it. Reported is the loss on answers
-of held-out tasks at the end, with a 95 % t-interval over the seeds. One table, then one JSON line, with what each rate
-reached on the first seed and a run's seconds (median; of little worth on a busy machine). A rate at the end of the three
-says that a better one may lie beyond.
+learning rate is chosen of three on the first seed, on rows of other tasks than those that are reported; then every
+seed trains with it; Muon's rate is also that of AdamW for the embeddings and norms beside it. Reported is the loss on
+answers of held-out tasks at the end, with a 95 % t-interval over the seeds. One table, then one JSON line, with what
+each rate reached on the first seed and a run's seconds (median; of little worth on a busy machine). A rate at the end
+of the three says that a better one may lie beyond.
 """
 
 import argparse
