@@ -36,6 +36,8 @@ _GGUF_BLOCK = 256
 # Activation bytes a token, a layer and a hidden unit: everything kept, or only each layer's input.
 _KEPT, _RECOMPUTED = 34, 2
 _TRL_MAX_LENGTH = 1024
+# Half a byte, and the scales of blocks of 64 weights, themselves quantized (QLoRA, arXiv 2305.14314).
+_NF4_BYTES = 0.516
 _CHECKPOINTS_KEPT = 2
 
 
@@ -137,7 +139,8 @@ def _training(spec: TrainingSpec, config: Mapping[str, Any], count: int) -> Need
     trainable = _trainable(spec, config, count)
     # peft keeps adapters in float32; a full fine-tune has gradients and AdamW's two moments in the weights' own type.
     state = trainable * (4.0 * 4 if spec.lora else width * 3)
-    memory = count * width * _models(spec) + state + _activations(spec, config)
+    frozen = _NF4_BYTES if getattr(spec, "quantize", None) else width
+    memory = count * frozen * _models(spec) + state + _activations(spec, config)
     saved = count * _BYTES[spec.save_dtype]
     checkpoint = trainable * (4.0 if spec.lora else width) * 3
     return Need(int(memory), int(saved + _CHECKPOINTS_KEPT * checkpoint))

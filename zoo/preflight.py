@@ -107,6 +107,7 @@ def check_extras(stages: Iterable[PlannedStage], find: Callable[[str], object | 
     """Raise EnvironmentFailure when a stage that is still to run needs something that is not installed."""
     for stage in stages:
         check_extra(f"stage {stage.name} ({stage.kind})", stage.kind, find)
+        registry.load("zoo.trainers.loading:check_quantized")(getattr(stage.spec, "quantize", None), find)
 
 
 def check_extra(who: str, kind: str, find: Callable[[str], object | None] = find_spec) -> None:

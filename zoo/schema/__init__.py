@@ -11,13 +11,14 @@ from zoo.schema.distillation import DistillSpec, DistillWeights, LogitsSpec, Rol
 from zoo.schema.exporting import GGUFSpec, ImportanceSpec, ONNXSpec
 from zoo.schema.measuring import EvaluateSpec, Gate, LatencySpec, VerifySpec
 from zoo.schema.merging import ChooseSpec, MergeSpec, SweepScore, SweepSpec
+from zoo.schema.probing import DocumentationSpec, ProbeSpec
 from zoo.schema.publishing import PublishSpec
 from zoo.schema.recipe import Hardware, Recipe, TinyTwin
 from zoo.schema.reference import Accepts, FilesRef, LogitsRef, ModelRef, RowsRef, ScoresRef
 from zoo.schema.references import references
 from zoo.schema.reinforcement import DenoiseSpec, DynamicSamplingSpec, EnvironmentSpec, GuardSpec, RewardSpec
 from zoo.schema.settings import Settings, StageSpec
-from zoo.schema.training import GRPOSpec, SFTSpec, TrainingSpec
+from zoo.schema.training import GRPOSpec, OptimizerSpec, SFTSpec, TrainingSpec
 
 __all__ = [
     "Accepts",
@@ -27,6 +28,7 @@ __all__ = [
     "DenoiseSpec",
     "DistillSpec",
     "DistillWeights",
+    "DocumentationSpec",
     "DynamicSamplingSpec",
     "EnvironmentSpec",
     "EvaluateSpec",
@@ -43,6 +45,8 @@ __all__ = [
     "MergeSpec",
     "ModelRef",
     "ONNXSpec",
+    "OptimizerSpec",
+    "ProbeSpec",
     "PublishSpec",
     "Recipe",
     "RewardSpec",
