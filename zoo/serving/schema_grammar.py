@@ -2,7 +2,8 @@
 
 Covered: objects whose properties are all required (OpenAI's strict form), arrays, strings, whole and other numbers,
 booleans, null, `enum`, `const`, `anyOf`, `oneOf`, `$ref` into `$defs`. Anything else that narrows what is valid is
-refused and not ignored. llama.cpp's own converter is of no use here: in the tested wheel it writes another language than GBNF.
+refused and not ignored. llama.cpp's own converter is of no use here: in the tested wheel it writes another language
+than GBNF.
 """
 
 import json
