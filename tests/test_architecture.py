@@ -21,8 +21,8 @@ FLOORS = {
 NEIGHBOURS = {
     "errors": set(), "registry": set(),
     "schema": {"refs"}, "check": {"schema", "options", "source"}, "estimate": {"schema"}, "json_schema": {"schema"},
-    "action_grammar": {"actions"}, "sweeps": {"schema", "source"}, "prompt": {"memory"}, "evaluate": {"playground"},
-    "latency": {"playground"},
+    "action_grammar": {"actions", "schema"}, "sweeps": {"schema", "source"}, "prompt": {"memory"},
+    "evaluate": {"playground"}, "latency": {"playground"},
     "preflight": {"plan"}, "runner": {"worker"}, "cli": {"local_hub"},
     "checkpoints_on_hub": {"runner"},
 }  # fmt: skip

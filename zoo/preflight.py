@@ -16,7 +16,7 @@ from zoo.estimate import Need
 from zoo.plan import PlannedStage
 from zoo.recipe import LoadedRecipe
 from zoo.refs import HubRef, StageRef
-from zoo.schema import GGUFSpec, GRPOSpec, Hardware, ONNXSpec, SFTSpec
+from zoo.schema import EvaluateSpec, GGUFSpec, GRPOSpec, Hardware, ONNXSpec, SFTSpec
 
 __all__ = ["BaseModel", "base_of", "check_disk", "check_extra", "check_extras", "memory_problem", "needs", "problems"]
 
@@ -115,6 +115,9 @@ def _wrong(stage: PlannedStage, model: BaseModel, base: str) -> Iterable[tuple[s
     spec = stage.spec
     if stage.kind in _CHAT_KINDS and not model.has_chat_template:
         yield "model", f"{base} has no chat template", "start from an instruct model, or add chat_template.jinja to it"
+    if isinstance(spec, EvaluateSpec) and spec.agent.pictures != "none" and "vision_config" not in model.config:
+        what = f"the agent sees pictures ({spec.agent.pictures}), but {base} reads text only"
+        yield "model", what, "write agent: {pictures: none}, or start from a model with eyes"
     if isinstance(spec, SFTSpec | GRPOSpec):
         text = model.config.get("text_config", model.config)
         limit, wanted = text.get("max_position_embeddings"), spec.trl.get("max_length")

@@ -1,12 +1,18 @@
-"""Rows of a world's scripted expert, some after a detour, so that they also show how to come back."""
+"""Rows of a world's scripted expert, some after a detour, so that they also show how to come back.
+
+For an agent with eyes, each row names the picture of its screen, which is saved as it is made.
+"""
 
 from collections import Counter
+from pathlib import Path
 from random import Random
 
 from zoo.actions import Action, write
+from zoo.data.pictures import save
 from zoo.data.rows import Row
-from zoo.environments import Closing, Environment, ExpertStep, Task
-from zoo.errors import DataError
+from zoo.environments import Closing, Environment, ExpertStep, PartlyKnown, Task
+from zoo.environments.choosing import EXPERT, choose_tasks
+from zoo.environments.pictures import as_png, screenshot_of
 from zoo.memory import noted
 from zoo.prompt import messages
 from zoo.records import Progress
@@ -20,23 +26,24 @@ _TRIES = 8
 _MOST_ELEMENTS = 12
 
 
-def expert_rows(spec: DataSpec, seed: int, progress: Progress) -> tuple[list[Row], Counter[str]]:
-    """The steps of the expert on `spec.tasks` tasks, and how many episodes there were `direct` and with a `detour`.
+def expert_rows(
+    spec: DataSpec, seed: int, progress: Progress, out: Path | None = None
+) -> tuple[list[Row], Counter[str]]:
+    """The steps of the expert on `spec.tasks` tasks whose way it knows, and how many episodes there were `direct` and
+    with a `detour`. Pictures go to `out`, which an agent with eyes needs.
 
     Raises DataError when the split does not have so many tasks.
     """
     world = load(ENVIRONMENTS[spec.agent.world])
-    try:
-        tasks = world.draw_tasks(spec.split, spec.tasks, seed)
-    except ValueError as error:
-        raise DataError(f"data: `tasks: {spec.tasks}` is too many: {error}") from error
+    known = (EXPERT,) if isinstance(world, PartlyKnown) else ()
+    tasks = choose_tasks(world, spec.split, known, spec.tasks, seed)
     rows: list[Row] = []
     kinds: Counter[str] = Counter()
     environment: Environment = world(spec.agent.observation)
     try:
         for number, task in enumerate(tasks, start=1):
             rng = Random(f"{seed} {task.id}")
-            steps, kind = _episode(spec.agent, environment, task, rng, rng.random() < spec.detours)
+            steps, kind = _episode(spec.agent, environment, task, rng, rng.random() < spec.detours, out, len(rows))
             rows += steps
             kinds[kind] += 1
             progress(number, len(tasks), rows=len(rows))
@@ -47,7 +54,13 @@ def expert_rows(spec: DataSpec, seed: int, progress: Progress) -> tuple[list[Row
 
 
 def _episode(
-    agent: AgentSpec, environment: Environment, task: Task, rng: Random, detour: bool
+    agent: AgentSpec,
+    environment: Environment,
+    task: Task,
+    rng: Random,
+    detour: bool,
+    out: Path | None,
+    before: int,
 ) -> tuple[list[Row], str]:
     """The rows of one episode. The wrong step comes before a random step of the expert's way and is no row."""
     observation = environment.reset(task)
@@ -59,13 +72,24 @@ def _episode(
         step = environment.expert()
         wrong = _wrong_step(environment, observation, rng, agent.rounds) if len(history) == stray_at else None
         if wrong is None:
-            rows.append(_row(agent, task, history, observation, step))
+            picture = _picture(agent, environment, out, before + len(rows))
+            rows.append(_row(agent, task, history, observation, step, picture))
         history.append(str(noted(agent, step.assessed(agent.style), write(wrong or step.action))))
         observation = environment.step(wrong or step.action)
     return rows, "direct" if len(rows) == len(history) else "detour"
 
 
-def _row(agent: AgentSpec, task: Task, history: list[str], observation: str, step: ExpertStep) -> Row:
+def _picture(agent: AgentSpec, environment: Environment, out: Path | None, number: int) -> tuple[str, ...]:
+    """The picture of the screen, saved under the number of its row."""
+    if agent.pictures == "none":
+        return ()
+    assert out is not None, "an agent with eyes needs a folder for its pictures"
+    return (save(as_png(screenshot_of(environment, agent.pictures)), out, f"{number:06}"),)
+
+
+def _row(
+    agent: AgentSpec, task: Task, history: list[str], observation: str, step: ExpertStep, images: tuple[str, ...]
+) -> Row:
     return Row(
         messages(agent, task.instruction, history, observation),
         [{"role": "assistant", "content": step.answer(agent.style)}],
@@ -73,6 +97,7 @@ def _row(agent: AgentSpec, task: Task, history: list[str], observation: str, ste
         task.id,
         task.template,
         len(history),
+        images,
     )
 
 

@@ -25,7 +25,7 @@ def run(spec: DataSpec, ctx: StageContext) -> StageResult:
 
 
 def _from_expert(spec: DataSpec, ctx: StageContext) -> StageResult:
-    rows, episodes = expert_rows(spec, ctx.seed, ctx.progress)
+    rows, episodes = expert_rows(spec, ctx.seed, ctx.progress, ctx.out)
     counts = write_rows(ctx.out, _limited(rows, spec.limit, ctx.seed))
     return _result(counts, {"episodes": dict(sorted(episodes.items()))})
 

@@ -9,7 +9,7 @@ from zoo.playground.episodes import EPISODES_NAME, EpisodeLog, EpisodeRecord, St
 from zoo.playground.judge import Judge
 from zoo.playground.models import Ask, ModelAgent, ask_runtime
 from zoo.playground.scores import Group, groups, measures
-from zoo.playground.session import Session, choose_tasks
+from zoo.playground.session import Session, choose_tasks, recorded
 from zoo.playground.sheets import write_csv, write_xlsx
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "choose_tasks",
     "groups",
     "measures",
+    "recorded",
     "write_csv",
     "write_xlsx",
 ]

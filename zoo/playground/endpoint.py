@@ -6,15 +6,17 @@ this machine is sent. A constrained agent is kept to its grammar by `response_fo
 
 import os
 import time
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from zoo.action_grammar import answer_schema, numbers_on, read_data
+from zoo.action_grammar import answer_schema, read_data
 from zoo.agent import Chat
+from zoo.environments.pictures import as_png
 from zoo.errors import EnvironmentFailure, ModelError
-from zoo.playground.models import Ask
+from zoo.playground.models import Ask, Numbers, numbers_of
 from zoo.schema import AgentSpec
 from zoo.serving import Generation
 
@@ -75,7 +77,8 @@ class Endpoint:
         Hub's token to whoever is asked."""
         import httpx2
 
-        body: dict[str, Any] = {"model": self.model, "messages": chat, "max_tokens": tokens, "temperature": 0}
+        body: dict[str, Any] = {"model": self.model, "messages": [_sent(message) for message in chat]}
+        body |= {"max_tokens": tokens, "temperature": 0}
         if schema is not None:
             described = {"name": "answer", "schema": schema, "strict": True}
             body["response_format"] = {"type": "json_schema", "json_schema": described}
@@ -105,15 +108,30 @@ def ask_endpoint(spec: AgentSpec, endpoint: Endpoint) -> Ask:
     if not endpoint.url.startswith(("http://", "https://")):
         raise EnvironmentFailure(f"{endpoint.url}: no endpoint; write http://host:port/v1")
 
-    def one(chat: Chat) -> Generation:
+    def one(chat: Chat, shown: Sequence[int]) -> Generation:
         if not spec.constrained:
             return endpoint.complete(chat, spec.answer_tokens)
-        said = endpoint.complete(chat, spec.answer_tokens, answer_schema(numbers_on(chat[-1]["content"])))
+        said = endpoint.complete(chat, spec.answer_tokens, answer_schema(shown))
         text = read_data(said.text)
         return Generation(text, said.tokens, said.prompt_tokens, said.first_token_seconds, said.seconds)
 
-    def ask(chats: Sequence[Chat]) -> list[Generation]:
+    def ask(chats: Sequence[Chat], numbers: Numbers | None = None) -> list[Generation]:
         with ThreadPoolExecutor(endpoint.parallel) as pool:
-            return list(pool.map(one, chats))
+            return list(pool.map(one, chats, numbers_of(chats, numbers)))
 
     return ask
+
+
+def _sent(message: Mapping[str, Any]) -> dict[str, Any]:
+    """A message as OpenAI's protocol has it: a picture is a PNG in a data URL."""
+    content = message["content"]
+    if isinstance(content, str):
+        return dict(message)
+    return {**message, "content": [_sent_part(part) for part in content]}
+
+
+def _sent_part(part: Mapping[str, Any]) -> dict[str, Any]:
+    if part["type"] != "image":
+        return dict(part)
+    data = b64encode(as_png(part["image"])).decode()
+    return {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}}

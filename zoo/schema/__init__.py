@@ -14,19 +14,24 @@ from zoo.schema.publishing import PublishSpec
 from zoo.schema.recipe import Hardware, Recipe, TinyTwin
 from zoo.schema.reference import Accepts, FilesRef, ModelRef, RowsRef, ScoresRef
 from zoo.schema.references import references
+from zoo.schema.reinforcement import DenoiseSpec, DynamicSamplingSpec, EnvironmentSpec, GuardSpec, RewardSpec
 from zoo.schema.settings import Settings, StageSpec
-from zoo.schema.training import GRPOSpec, RewardSpec, SFTSpec, TrainingSpec
+from zoo.schema.training import GRPOSpec, SFTSpec, TrainingSpec
 
 __all__ = [
     "Accepts",
     "AgentSpec",
     "ChooseSpec",
     "DataSpec",
+    "DenoiseSpec",
+    "DynamicSamplingSpec",
+    "EnvironmentSpec",
     "EvaluateSpec",
     "FilesRef",
     "GGUFSpec",
     "GRPOSpec",
     "Gate",
+    "GuardSpec",
     "Hardware",
     "ImportanceSpec",
     "LatencySpec",

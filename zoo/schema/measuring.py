@@ -20,6 +20,9 @@ class EvaluateSpec(StageSpec):
     """Which tasks."""
     tasks: int = Field(50, ge=1)
     """How many."""
+    templates: tuple[str, ...] = ()
+    """Only tasks of templates that fit one of these patterns: `clock.*`, `miniwob.click-*`; `expert` stands for those
+    whose way the world's expert knows. Without any, all of the split."""
     batch: int = Field(16, ge=1)
     """Episodes that step side by side. How, not what: answers are greedy."""
     dtype: Literal["float32", "bfloat16"] = "bfloat16"

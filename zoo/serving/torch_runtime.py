@@ -22,6 +22,7 @@ from zoo.serving.lookup import Said
 from zoo.serving.runtime import Chat, Description, Generation, Memory, Token, memory_now
 from zoo.serving.token_bytes import token_bytes
 from zoo.serving.token_grammar import TokenGrammar
+from zoo.serving.torch_vision import Eyes, has_pictures, open_eyes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +36,7 @@ _CHUNK = 2048
 def open_torch(
     folder: Path, device: str = "cpu", dtype: Literal["float32", "bfloat16", "float16"] = "float32"
 ) -> "TorchRuntime":
-    """Load a checkpoint with its tokenizer; of a vision-language model, the text side is used.
+    """Load a checkpoint with its tokenizer; a vision-language model also answers chats with pictures.
 
     Raises ModelError when weights are missing, truncated or foreign, or when there is no tokenizer.
     """
@@ -54,7 +55,7 @@ def open_torch(
     if absent := sorted(report["missing_keys"]):
         # transformers fills them with random numbers and only warns
         raise ModelError(f"{folder}: the checkpoint lacks {len(absent)} tensors, the first is {absent[0]}")
-    return TorchRuntime(folder, model.to(device).eval(), tokenizer)
+    return TorchRuntime(folder, model.to(device).eval(), tokenizer, open_eyes(folder, config))
 
 
 def refuse_adapter(folder: Path) -> None:
@@ -81,10 +82,10 @@ def read_config(folder: Path) -> dict[str, Any]:
 class TorchRuntime:
     """See `zoo.serving.runtime.Runtime`."""
 
-    def __init__(self, folder: Path, model: Any, tokenizer: Any) -> None:
+    def __init__(self, folder: Path, model: Any, tokenizer: Any, eyes: Eyes | None = None) -> None:
         from transformers import GenerationConfig
 
-        self.folder, self.model, self.tokenizer = folder, model, tokenizer
+        self.folder, self.model, self.tokenizer, self._eyes = folder, model, tokenizer, eyes
         self.stop_ids = _stop_ids(model.generation_config, tokenizer)
         pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else min(self.stop_ids, default=0)
         self._pad_id = pad
@@ -103,6 +104,11 @@ class TorchRuntime:
         )
 
     @property
+    def sees_pictures(self) -> bool:
+        """Whether chats may hold pictures."""
+        return self._eyes is not None
+
+    @property
     def chat_template(self) -> str:
         """The template of the tokenizer, empty when it has none."""
         return self.tokenizer.chat_template or ""
@@ -111,21 +117,28 @@ class TorchRuntime:
         """A chat is rendered and tokenized without further BOS; a text as the tokenizer does by itself."""
         if isinstance(chat_or_text, str):
             return list(self.tokenizer(chat_or_text)["input_ids"])
-        text = prompts.render(self.chat_template, chat_or_text, self.tokenizer.special_tokens_map)
-        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        if has_pictures([chat_or_text]):
+            return [int(token) for token in self._seen([chat_or_text])["input_ids"][0]]
+        return list(self.tokenizer(self._render(chat_or_text), add_special_tokens=False)["input_ids"])
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text of tokens, special ones shown."""
         return str(self.tokenizer.decode(token_ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
     def generate(self, chats: Sequence[Chat], max_new_tokens: int, grammar: str | None = None) -> list[Generation]:
-        """Greedy answers; without a grammar and the two switches, those of one batch."""
-        if grammar is None and not (len(chats) == 1 and (self.reuse or self.lookup)):
+        """Greedy answers; without a grammar and the two switches, those of one batch. Raises DataError for pictures
+        under a grammar."""
+        pictures = has_pictures(chats)
+        if pictures and grammar is not None:
+            raise DataError("answers about pictures are not kept to a grammar here; leave the grammar out")
+        if grammar is None and (pictures or not (len(chats) == 1 and (self.reuse or self.lookup))):
             return self._batch(chats, max_new_tokens)
         return [stepwise.answer(self, self.encode(chat), max_new_tokens, grammar) for chat in chats]
 
     def stream(self, chat: Chat, max_new_tokens: int, grammar: str | None = None) -> Iterator[Token]:
-        """The answer that `generate` gives, token by token."""
+        """The answer that `generate` gives, token by token. Raises DataError for a chat with a picture."""
+        if has_pictures([chat]):
+            raise DataError("an answer about a picture is not streamed; call generate")
         return stepwise.stream(self, self.encode(chat), max_new_tokens, grammar)
 
     def _batch(self, chats: Sequence[Chat], max_new_tokens: int) -> list[Generation]:
@@ -134,16 +147,16 @@ class TorchRuntime:
 
         if not chats:
             return []
+        self.keep(0)  # of a model with eyes, generate() leaves other positions behind than the loop's cache stands for
         started = time.perf_counter()
-        rows = [self.encode(chat) for chat in chats]
-        ids, mask = self._left_padded(rows)
+        inputs = self._seen(chats) if has_pictures(chats) else self._read(chats)
         clock = _StepClock(started)
         with torch.inference_mode():
-            output = self.model.generate(
-                input_ids=ids, attention_mask=mask, max_new_tokens=max_new_tokens, stopping_criteria=[clock]
-            )
-        answers = [self._until_stop(row) for row in output[:, ids.shape[1] :].tolist()]
-        return [self._generation(answer, row, clock.steps) for answer, row in zip(answers, rows, strict=True)]
+            output = self.model.generate(**inputs, max_new_tokens=max_new_tokens, stopping_criteria=[clock])
+        width = inputs["input_ids"].shape[1]
+        answers = [self._until_stop(row) for row in output[:, width:].tolist()]
+        lengths = inputs["attention_mask"].sum(dim=1).tolist()
+        return [self._generation(answer, length, clock.steps) for answer, length in zip(answers, lengths, strict=True)]
 
     def logits(self, token_ids: Sequence[int], start: int = 0) -> "np.ndarray[Any, Any]":
         """See `Runtime.logits`."""
@@ -230,6 +243,20 @@ class TorchRuntime:
         if not prompt_tokens:
             raise DataError(f"{self.folder}: an empty prompt has no next token")
 
+    def _render(self, chat: Chat) -> str:
+        return prompts.render(self.chat_template, chat, self.tokenizer.special_tokens_map)
+
+    def _read(self, chats: Sequence[Chat]) -> dict[str, Any]:
+        """The model's inputs for chats of words."""
+        ids, mask = self._left_padded([self.encode(chat) for chat in chats])
+        return {"input_ids": ids, "attention_mask": mask}
+
+    def _seen(self, chats: Sequence[Chat]) -> dict[str, Any]:
+        """The model's inputs for chats with pictures. Raises ModelError when the model has no eyes."""
+        if self._eyes is None:
+            raise ModelError(f"{self.folder}: reads text only; set agent.pictures to none, or take a model with eyes")
+        return {name: value.to(self.model.device) for name, value in self._eyes.look(chats, self._render).items()}
+
     def _left_padded(self, rows: Sequence[Sequence[int]]) -> tuple[Any, Any]:
         """Token ids and mask [B, longest]: answers begin in the same column."""
         import torch
@@ -246,9 +273,9 @@ class TorchRuntime:
         end = next((index for index, token in enumerate(answer) if token in self.stop_ids), len(answer))
         return answer[:end]
 
-    def _generation(self, answer: list[int], prompt: list[int], steps: list[float]) -> Generation:
+    def _generation(self, answer: list[int], prompt_tokens: int, steps: list[float]) -> Generation:
         last = steps[min(len(answer), len(steps) - 1)]
-        return Generation(self.decode(answer), len(answer), len(prompt), steps[0], last)
+        return Generation(self.decode(answer), len(answer), prompt_tokens, steps[0], last)
 
 
 class _StepClock:

@@ -42,7 +42,11 @@ class Material:
 
 
 def material(agent: AgentSpec, prompts: int, texts: int, actions: int, tasks: int, seed: int) -> Material:
-    """Draw everything with the seed. Raises DataError when the world does not have so many tasks."""
+    """Draw everything with the seed. Files are compared on words: for an agent with eyes, on those of its screens.
+
+    Raises DataError when the world does not have so many tasks.
+    """
+    agent = agent.model_copy(update={"pictures": "none"})
     drawn: Sequence[Task] = ()
     if tasks:
         try:
