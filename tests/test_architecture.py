@@ -12,7 +12,7 @@ FLOORS = {
     0: "errors fingerprint records refs registry machine shipped",
     1: "schema actions metrics source options estimate check json_schema formats licences action_grammar",
     2: "recipe plan cache hub cards rewards environments checkpoint image_processor prompt index memory towers",
-    3: "data serving agent trainers.loading trainers.session trainers.preflight",
+    3: "data answering serving agent trainers.loading trainers.session trainers.preflight",
     4: "trainers merge evaluate exports verify publish tiny playground hub_metrics",
     5: "worker runner preflight checkpoints_on_hub",
     6: "cli local_hub",
@@ -22,6 +22,7 @@ NEIGHBOURS = {
     "errors": set(), "registry": set(),
     "schema": {"refs"}, "check": {"schema", "options", "source"}, "estimate": {"schema"}, "json_schema": {"schema"},
     "action_grammar": {"actions"}, "prompt": {"memory"}, "evaluate": {"playground"},
+    "answering": {"agent", "serving"}, "data": {"answering", "agent", "serving"}, "trainers.preflight": {"data"},
     "preflight": {"plan"}, "runner": {"worker"}, "cli": {"local_hub"},
     "checkpoints_on_hub": {"runner"},
 }  # fmt: skip

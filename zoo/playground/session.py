@@ -8,11 +8,11 @@ from pathlib import Path
 
 from zoo.actions import write
 from zoo.agent import Answerer, Episode, Situation, expert_answers, open_environment, play
+from zoo.answering.models import ModelAgent
 from zoo.environments import Environment, Pictured, Split, Task
 from zoo.errors import DataError
 from zoo.playground.episodes import EpisodeLog, EpisodeRecord, StepRecord
 from zoo.playground.judge import Judge
-from zoo.playground.models import ModelAgent
 from zoo.records import Progress, no_progress
 from zoo.schema import AgentSpec
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from zoo.action_grammar import answer_schema, numbers_on, read_data
 from zoo.agent import Chat
+from zoo.answering.models import Ask
 from zoo.errors import EnvironmentFailure, ModelError
-from zoo.playground.models import Ask
 from zoo.schema import AgentSpec
 from zoo.serving import Generation
 
