@@ -1,5 +1,6 @@
 """An OpenAI-compatible endpoint: chats in, answers with their cost out, several at a time, patient with busy servers.
 
+A pause that a server asks for (`Retry-After`) is kept by all threads; requests may be limited to so many a minute.
 The key is read from the environment when it is needed and is neither kept, logged nor written; no other credential of
 this machine is sent. A constrained agent is kept to its grammar by `response_format` with a JSON Schema.
 """
@@ -8,21 +9,24 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from zoo.action_grammar import answer_schema, numbers_on, read_data
-from zoo.agent import Chat
 from zoo.answering.models import Ask
+from zoo.answering.pace import Pace
 from zoo.errors import EnvironmentFailure, ModelError
-from zoo.schema import AgentSpec
-from zoo.serving import Generation
+from zoo.schema import AgentSpec, EndpointSpec
+from zoo.serving import Chat, Generation
 
-__all__ = ["Endpoint", "ask_endpoint"]
+__all__ = ["Endpoint", "answered", "ask_endpoint", "endpoint_of"]
 
 _TRIES = 5
 _FIRST_WAIT_SECONDS = 1.0
-_ANSWER_SECONDS = 120.0
+_LONGEST_WAIT_SECONDS = 300.0
+"""A server that asks for more is out of quota rather than busy."""
 _SHOWN_CHARACTERS = 300
 _OK = 200
 _BUSY = frozenset({408, 409, 429, 500, 502, 503, 504})
@@ -38,6 +42,9 @@ class Endpoint:
     key_variable: str = "OPENAI_API_KEY"
     """The environment variable that holds the key; unset, none is sent."""
     parallel: int = 4
+    answer_seconds: float = 120.0
+    """How long one answer may take."""
+    pace: Pace = field(default_factory=Pace, repr=False, compare=False)
 
     def complete(
         self,
@@ -45,8 +52,12 @@ class Endpoint:
         tokens: int,
         schema: Mapping[str, Any] | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        *,
+        temperature: float = 0.0,
+        seed: int | None = None,
     ) -> Generation:
-        """One answer, greedy. A busy server is asked again, with pauses of 1, 2, 4 and 8 s.
+        """One answer, greedy unless there is a temperature. A busy server is asked again, with pauses of 1, 2, 4 and
+        8 s, or as long as it says.
 
         Raises ModelError when the server refuses, is not there, stays busy, or speaks another protocol.
         """
@@ -54,9 +65,10 @@ class Endpoint:
 
         wait = _FIRST_WAIT_SECONDS
         for attempt in range(1, _TRIES + 1):
+            self.pace.wait(sleep)
             started = time.perf_counter()
             try:
-                response = self._post(chat, tokens, schema)
+                response = self._post(self._body(chat, tokens, schema, temperature, seed))
             except httpx2.HTTPError as error:
                 problem = f"{type(error).__name__}: {error}"
             else:
@@ -65,24 +77,46 @@ class Endpoint:
                 problem = f"status {response.status_code}: {response.text[:_SHOWN_CHARACTERS]}"
                 if response.status_code not in _BUSY:
                     raise ModelError(f"{self.url}: refuses model {self.model!r}: {problem}")
+                self._keep_pause(response)
             if attempt < _TRIES:
                 sleep(wait)
                 wait *= 2
         raise ModelError(f"{self.url}: no answer after {_TRIES} tries: {problem}")
 
-    def _post(self, chat: Chat, tokens: int, schema: Mapping[str, Any] | None) -> Any:
+    def _body(
+        self, chat: Chat, tokens: int, schema: Mapping[str, Any] | None, temperature: float, seed: int | None
+    ) -> dict[str, Any]:
+        body: dict[str, Any] = {
+            "model": self.model,
+            "messages": list(chat),
+            "max_tokens": tokens,
+            "temperature": temperature,
+        }
+        if seed is not None:
+            body["seed"] = seed
+        if schema is not None:
+            described = {"name": "answer", "schema": schema, "strict": True}
+            body["response_format"] = {"type": "json_schema", "json_schema": described}
+        return body
+
+    def _post(self, body: Mapping[str, Any]) -> Any:
         """The plain request. The Hub's own client rewrites a schema for another kind of server, and would send the
         Hub's token to whoever is asked."""
         import httpx2
 
-        body: dict[str, Any] = {"model": self.model, "messages": chat, "max_tokens": tokens, "temperature": 0}
-        if schema is not None:
-            described = {"name": "answer", "schema": schema, "strict": True}
-            body["response_format"] = {"type": "json_schema", "json_schema": described}
         key = os.environ.get(self.key_variable)
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         url = f"{self.url.rstrip('/')}/chat/completions"
-        return httpx2.post(url, json=body, headers=headers, timeout=_ANSWER_SECONDS)
+        return httpx2.post(url, json=body, headers=headers, timeout=self.answer_seconds)
+
+    def _keep_pause(self, response: Any) -> None:
+        """Hold all threads for as long as the server asks. Raises ModelError when that is too long to wait."""
+        seconds = _pause_seconds(response.headers.get("Retry-After", ""))
+        if seconds > _LONGEST_WAIT_SECONDS:
+            raise ModelError(
+                f"{self.url}: asks to wait {seconds:.0f} s; run the same command again then, it goes on from here"
+            )
+        self.pace.hold(seconds)
 
     def _generation(self, response: Any, seconds: float) -> Generation:
         """`first_token_seconds` is the whole time: what is not streamed has no first token."""
@@ -97,6 +131,24 @@ class Endpoint:
         return Generation(str(text), spent[0], spent[1], seconds, seconds)
 
 
+def endpoint_of(spec: EndpointSpec) -> Endpoint:
+    """The endpoint that a recipe names."""
+    pace = Pace(spec.requests_per_minute)
+    return Endpoint(spec.url, spec.model, spec.key_variable or "", spec.parallel, spec.answer_seconds, pace)
+
+
+def _pause_seconds(said: str) -> float:
+    """`Retry-After`, in seconds or as a date (RFC 9110, 10.2.3); 0 for what is neither."""
+    if said.strip().isdecimal():
+        return float(said)
+    try:
+        until = parsedate_to_datetime(said)
+    except ValueError:
+        return 0.0
+    aware = until if until.tzinfo else until.replace(tzinfo=UTC)
+    return max(0.0, (aware - datetime.now(UTC)).total_seconds())
+
+
 def ask_endpoint(spec: AgentSpec, endpoint: Endpoint) -> Ask:
     """An endpoint as a model, `endpoint.parallel` chats at a time.
 
@@ -105,15 +157,16 @@ def ask_endpoint(spec: AgentSpec, endpoint: Endpoint) -> Ask:
     if not endpoint.url.startswith(("http://", "https://")):
         raise EnvironmentFailure(f"{endpoint.url}: no endpoint; write http://host:port/v1")
 
-    def one(chat: Chat) -> Generation:
-        if not spec.constrained:
-            return endpoint.complete(chat, spec.answer_tokens)
-        said = endpoint.complete(chat, spec.answer_tokens, answer_schema(numbers_on(chat[-1]["content"])))
-        text = read_data(said.text)
-        return Generation(text, said.tokens, said.prompt_tokens, said.first_token_seconds, said.seconds)
-
     def ask(chats: Sequence[Chat]) -> list[Generation]:
         with ThreadPoolExecutor(endpoint.parallel) as pool:
-            return list(pool.map(one, chats))
+            return list(pool.map(lambda chat: answered(spec, chat, endpoint.complete), chats))
 
     return ask
+
+
+def answered(spec: AgentSpec, chat: Chat, complete: Callable[..., Generation]) -> Generation:
+    """An agent's answer by `complete(chat, tokens, schema)`, which a constrained agent is kept to the schema of."""
+    if not spec.constrained:
+        return complete(chat, spec.answer_tokens)
+    said = complete(chat, spec.answer_tokens, answer_schema(numbers_on(chat[-1]["content"])))
+    return replace(said, text=read_data(said.text))

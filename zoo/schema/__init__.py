@@ -6,7 +6,8 @@ own classes (`zoo.options`).
 """
 
 from zoo.schema.agent import AgentSpec
-from zoo.schema.data import DataSpec, TinyRowsSpec, TinySpec
+from zoo.schema.data import DataSpec, FilterSpec, ReasonSpec, Share, TinyRowsSpec, TinySpec
+from zoo.schema.endpoint import EndpointSpec
 from zoo.schema.exporting import GGUFSpec, ImportanceSpec, ONNXSpec
 from zoo.schema.measuring import EvaluateSpec, Gate, VerifySpec
 from zoo.schema.merging import MergeSpec
@@ -21,8 +22,10 @@ __all__ = [
     "Accepts",
     "AgentSpec",
     "DataSpec",
+    "EndpointSpec",
     "EvaluateSpec",
     "FilesRef",
+    "FilterSpec",
     "GGUFSpec",
     "GRPOSpec",
     "Gate",
@@ -32,12 +35,14 @@ __all__ = [
     "ModelRef",
     "ONNXSpec",
     "PublishSpec",
+    "ReasonSpec",
     "Recipe",
     "RewardSpec",
     "RowsRef",
     "SFTSpec",
     "ScoresRef",
     "Settings",
+    "Share",
     "StageSpec",
     "TinyRowsSpec",
     "TinySpec",

@@ -7,6 +7,7 @@ from zoo.serving.genai_runtime import GenaiRuntime, open_genai
 from zoo.serving.llama_runtime import LlamaRuntime, open_gguf
 from zoo.serving.onnx_runtime import OnnxRuntime, open_onnx
 from zoo.serving.runtime import Chat, Generation, Runtime, Token
+from zoo.serving.sampling import Noise
 from zoo.serving.threads import ThreadSweep, fastest_threads
 from zoo.serving.torch_runtime import TorchRuntime, open_torch
 
@@ -15,6 +16,7 @@ __all__ = [
     "GenaiRuntime",
     "Generation",
     "LlamaRuntime",
+    "Noise",
     "OnnxRuntime",
     "Runtime",
     "ThreadSweep",

@@ -14,6 +14,7 @@ from zoo.errors import DataError, ExportError
 from zoo.serving import prompts, stepwise
 from zoo.serving.llama_runtime import default_threads
 from zoo.serving.runtime import Chat, Generation
+from zoo.serving.sampling import Noise
 from zoo.serving.shipped_tokenizer import read_tokenizer
 
 if TYPE_CHECKING:
@@ -87,9 +88,14 @@ class GenaiRuntime:
         """Whether an answer ends at this token."""
         return token in self.stop_ids
 
-    def generate(self, chats: Sequence[Chat], max_new_tokens: int) -> list[Generation]:
-        """Greedy answers, one chat after the other. Raises DataError when one does not fit into the context."""
-        return [self._answer(self.encode(chat), max_new_tokens) for chat in chats]
+    def generate(
+        self, chats: Sequence[Chat], max_new_tokens: int, *, noises: Sequence[Noise] | None = None
+    ) -> list[Generation]:
+        """Answers, one chat after the other; see `Runtime.generate`.
+
+        Raises DataError when one does not fit into the context."""
+        each: Sequence[Noise | None] = noises or [None] * len(chats)
+        return [self._answer(self.encode(chat), max_new_tokens, noise) for chat, noise in zip(chats, each, strict=True)]
 
     def logits(self, token_ids: Sequence[int], start: int = 0) -> "np.ndarray[Any, Any]":
         """See `Runtime.logits`. Raises DataError when the tokens do not fit into the context."""
@@ -108,9 +114,9 @@ class GenaiRuntime:
     ) -> None:
         self.close()
 
-    def _answer(self, prompt: list[int], max_new_tokens: int) -> Generation:
+    def _answer(self, prompt: list[int], max_new_tokens: int, noise: Noise | None = None) -> Generation:
         self._check_fit(len(prompt), max_new_tokens)
-        return stepwise.answer(self, prompt, max_new_tokens, self.stop_ids, self.decode)
+        return stepwise.answer(self, prompt, max_new_tokens, self.stop_ids, self.decode, noise)
 
     def keep(self, count: int) -> None:
         """Forget all but the first `count` cached tokens."""

@@ -18,6 +18,7 @@ from zoo.formats import gguf_header
 from zoo.serving import llama_library, prompts
 from zoo.serving.llama_grammar import Grammar
 from zoo.serving.runtime import Chat, Generation, Token, spoken
+from zoo.serving.sampling import Noise
 
 if TYPE_CHECKING:
     import numpy as np
@@ -123,12 +124,23 @@ class LlamaRuntime:
         """Whether llama.cpp ends an answer at this token."""
         return bool(self._library.llama_vocab_is_eog(self._vocabulary, token))
 
-    def generate(self, chats: Sequence[Chat], max_new_tokens: int, grammar: str | None = None) -> list[Generation]:
-        """Greedy answers, one chat after the other; with `grammar` (GBNF), only what it allows.
+    def generate(
+        self,
+        chats: Sequence[Chat],
+        max_new_tokens: int,
+        grammar: str | None = None,
+        *,
+        noises: Sequence[Noise] | None = None,
+    ) -> list[Generation]:
+        """Answers, one chat after the other; with `grammar` (GBNF), only what it allows. See `Runtime.generate`.
 
         Raises DataError when a chat does not fit into the context or the grammar is none.
         """
-        return [self._answer(self.encode(chat), max_new_tokens, grammar) for chat in chats]
+        each: Sequence[Noise | None] = noises or [None] * len(chats)
+        return [
+            self._answer(self.encode(chat), max_new_tokens, grammar, noise)
+            for chat, noise in zip(chats, each, strict=True)
+        ]
 
     def stream(self, chat: Chat, max_new_tokens: int, grammar: str | None = None) -> Iterator[Token]:
         """The answer that `generate` gives, token by token."""
@@ -201,18 +213,22 @@ class LlamaRuntime:
     ) -> None:
         self.close()
 
-    def _answer(self, prompt: list[int], max_new_tokens: int, grammar: str | None) -> Generation:
+    def _answer(
+        self, prompt: list[int], max_new_tokens: int, grammar: str | None, noise: Noise | None = None
+    ) -> Generation:
         started = time.perf_counter()
         answer: list[int] = []
         first = last = 0.0
-        for token in self._tokens(prompt, max_new_tokens, grammar):
+        for token in self._tokens(prompt, max_new_tokens, grammar, noise):
             last = time.perf_counter() - started
             first = first or last
             if not self.is_stop(token):
                 answer.append(token)
         return Generation(self.decode(answer), len(answer), len(prompt), first, last)
 
-    def _tokens(self, prompt: list[int], max_new_tokens: int, grammar: str | None) -> Iterator[int]:
+    def _tokens(
+        self, prompt: list[int], max_new_tokens: int, grammar: str | None, noise: Noise | None = None
+    ) -> Iterator[int]:
         """What the model says next, again and again, the stop token included."""
         self._check_fit(len(prompt), max_new_tokens)
         with ExitStack() as stack:
@@ -221,7 +237,8 @@ class LlamaRuntime:
                 rules = stack.enter_context(Grammar(self._library, self._vocabulary, grammar))
             self._prefill(prompt)
             for left in reversed(range(max_new_tokens)):
-                token = rules.choose(self._row(-1)) if rules else int(self._row(-1).argmax())
+                row = noise(self._row(-1)) if noise else self._row(-1)
+                token = rules.choose(row) if rules else int(row.argmax())
                 yield token
                 if self.is_stop(token):
                     return

@@ -13,6 +13,7 @@ from zoo.errors import DataError, ExportError
 from zoo.serving import stepwise
 from zoo.serving.llama_runtime import default_threads
 from zoo.serving.runtime import Chat, Generation
+from zoo.serving.sampling import Noise
 from zoo.serving.shipped_tokenizer import read_tokenizer
 
 if TYPE_CHECKING:
@@ -80,9 +81,12 @@ class OnnxRuntime:
         """Whether an answer ends at this token."""
         return token in self.stop_ids
 
-    def generate(self, chats: Sequence[Chat], max_new_tokens: int) -> list[Generation]:
-        """Greedy answers, one chat after the other."""
-        return [self._answer(self.encode(chat), max_new_tokens) for chat in chats]
+    def generate(
+        self, chats: Sequence[Chat], max_new_tokens: int, *, noises: Sequence[Noise] | None = None
+    ) -> list[Generation]:
+        """Answers, one chat after the other; see `Runtime.generate`."""
+        each: Sequence[Noise | None] = noises or [None] * len(chats)
+        return [self._answer(self.encode(chat), max_new_tokens, noise) for chat, noise in zip(chats, each, strict=True)]
 
     def logits(self, token_ids: Sequence[int], start: int = 0) -> "np.ndarray[Any, Any]":
         """See `Runtime.logits`."""
@@ -114,9 +118,9 @@ class OnnxRuntime:
     ) -> None:
         self.close()
 
-    def _answer(self, prompt: list[int], max_new_tokens: int) -> Generation:
+    def _answer(self, prompt: list[int], max_new_tokens: int, noise: Noise | None = None) -> Generation:
         self._check_not_empty(prompt)
-        return stepwise.answer(self, prompt, max_new_tokens, self.stop_ids, self.decode)
+        return stepwise.answer(self, prompt, max_new_tokens, self.stop_ids, self.decode, noise)
 
     def keep(self, count: int) -> None:
         """Forget all but the first `count` cached tokens."""

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
+from zoo.serving.sampling import Noise
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -52,8 +54,10 @@ class Runtime(Protocol):
         as this runtime reads plain text."""
         ...
 
-    def generate(self, chats: Sequence[Chat], max_new_tokens: int) -> list[Generation]:
-        """Greedy answers, in order; each ends at the model's first stop token."""
+    def generate(
+        self, chats: Sequence[Chat], max_new_tokens: int, *, noises: Sequence[Noise] | None = None
+    ) -> list[Generation]:
+        """Greedy answers, in order, or by chance with a noise for each; each ends at the model's first stop token."""
         ...
 
     def logits(self, token_ids: Sequence[int], start: int = 0) -> "np.ndarray[Any, Any]":

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from zoo.serving.runtime import Generation
+from zoo.serving.sampling import Noise
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,14 +56,15 @@ def answer(
     max_new_tokens: int,
     stops: frozenset[int],
     decode: Callable[[Sequence[int]], str],
+    noise: Noise | None = None,
 ) -> Generation:
-    """The plain argmax, token by token, up to a stop token."""
+    """The plain argmax (with `noise`, a draw), token by token, up to a stop token."""
     started = time.perf_counter()
     row = _prefill(decoder, prompt)
     found: list[int] = []
     first = last = 0.0
     while len(found) < max_new_tokens:
-        token = int(row.argmax())
+        token = int((noise(row) if noise else row).argmax())
         last = time.perf_counter() - started
         first = first or last
         if token in stops:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from zoo.errors import DataError, ModelError
 from zoo.serving import prompts
 from zoo.serving.runtime import Chat, Generation, Token, spoken
+from zoo.serving.sampling import Noise, noise_processor
 
 if TYPE_CHECKING:
     import numpy as np
@@ -98,8 +99,10 @@ class TorchRuntime:
         """Text of tokens, special ones shown."""
         return str(self.tokenizer.decode(token_ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
-    def generate(self, chats: Sequence[Chat], max_new_tokens: int) -> list[Generation]:
-        """Greedy answers of one batch; each row ends at its own stop token."""
+    def generate(
+        self, chats: Sequence[Chat], max_new_tokens: int, *, noises: Sequence[Noise] | None = None
+    ) -> list[Generation]:
+        """Answers of one batch; each row ends at its own stop token. See `Runtime.generate`."""
         import torch
 
         if not chats:
@@ -110,7 +113,11 @@ class TorchRuntime:
         clock = _StepClock(started)
         with torch.inference_mode():
             output = self.model.generate(
-                input_ids=ids, attention_mask=mask, max_new_tokens=max_new_tokens, stopping_criteria=[clock]
+                input_ids=ids,
+                attention_mask=mask,
+                max_new_tokens=max_new_tokens,
+                stopping_criteria=[clock],
+                logits_processor=[noise_processor(noises)] if noises else None,
             )
         answers = [self._until_stop(row) for row in output[:, ids.shape[1] :].tolist()]
         return [self._generation(answer, row, clock.steps) for answer, row in zip(answers, rows, strict=True)]
