@@ -1,79 +1,69 @@
-"""Rows of a world's scripted expert, some after a detour, so that they also show how to come back."""
+"""Episodes of a world's scripted expert, some with a detour, so that their rows also show how to come back."""
 
 from collections import Counter
 from random import Random
 
-from zoo.actions import Action, write
+from zoo.actions import Action, write_answer
 from zoo.data.rows import Row
-from zoo.environments import Closing, Environment, ExpertStep, Task
-from zoo.errors import DataError
-from zoo.memory import noted
-from zoo.prompt import messages
+from zoo.data.tasks import drawn_tasks
+from zoo.data.trajectories import Trajectory, TrajectoryStep, rows_of
+from zoo.environments import Closing, Environment, Task
 from zoo.records import Progress
 from zoo.registry import ENVIRONMENTS, load
 from zoo.schema import AgentSpec, DataSpec
 
-__all__ = ["expert_rows"]
+__all__ = ["expert_rows", "expert_trajectories"]
 
 _TRIES = 8
 """Wrong steps that are looked at for one that can be mended."""
 _MOST_ELEMENTS = 12
 
 
-def expert_rows(spec: DataSpec, seed: int, progress: Progress) -> tuple[list[Row], Counter[str]]:
-    """The steps of the expert on `spec.tasks` tasks, and how many episodes there were `direct` and with a `detour`.
+def expert_trajectories(spec: DataSpec, seed: int, progress: Progress) -> tuple[list[Trajectory], Counter[str]]:
+    """The episodes of the expert on `spec.tasks` tasks, and how many episodes there were `direct` and with a `detour`.
 
     Raises DataError when the split does not have so many tasks.
     """
-    world = load(ENVIRONMENTS[spec.agent.world])
-    try:
-        tasks = world.draw_tasks(spec.split, spec.tasks, seed)
-    except ValueError as error:
-        raise DataError(f"data: `tasks: {spec.tasks}` is too many: {error}") from error
-    rows: list[Row] = []
+    tasks = drawn_tasks(spec, seed)
+    trajectories: list[Trajectory] = []
     kinds: Counter[str] = Counter()
-    environment: Environment = world(spec.agent.observation)
+    environment: Environment = load(ENVIRONMENTS[spec.agent.world])(spec.agent.observation)
     try:
         for number, task in enumerate(tasks, start=1):
             rng = Random(f"{seed} {task.id}")
-            steps, kind = _episode(spec.agent, environment, task, rng, rng.random() < spec.detours)
-            rows += steps
-            kinds[kind] += 1
-            progress(number, len(tasks), rows=len(rows))
+            trajectory = _episode(spec.agent, environment, task, rng, rng.random() < spec.detours)
+            trajectories.append(trajectory)
+            kinds["direct" if all(step.is_row for step in trajectory.steps) else "detour"] += 1
+            progress(number, len(tasks))
     finally:
         if isinstance(environment, Closing):
             environment.close()
-    return rows, kinds
+    return trajectories, kinds
 
 
-def _episode(
-    agent: AgentSpec, environment: Environment, task: Task, rng: Random, detour: bool
-) -> tuple[list[Row], str]:
-    """The rows of one episode. The wrong step comes before a random step of the expert's way and is no row."""
+def expert_rows(spec: DataSpec, seed: int, progress: Progress) -> tuple[list[Row], Counter[str]]:
+    """The rows of `expert_trajectories`, one after the other."""
+    trajectories, kinds = expert_trajectories(spec, seed, progress)
+    return [row for one in trajectories for _, row in rows_of(spec.agent, one)], kinds
+
+
+def _episode(agent: AgentSpec, environment: Environment, task: Task, rng: Random, detour: bool) -> Trajectory:
+    """One episode. The wrong step comes before a random step of the expert's way and is no row: it is told with the
+    expert's assessment, since that is what an agent that strays believes."""
     observation = environment.reset(task)
     task = environment.task
     stray_at = rng.randrange(_way(environment)[0]) if detour else -1
-    rows: list[Row] = []
-    history: list[str] = []
+    steps: list[TrajectoryStep] = []
     while not environment.done:
         step = environment.expert()
-        wrong = _wrong_step(environment, observation, rng, agent.rounds) if len(history) == stray_at else None
+        wrong = _wrong_step(environment, observation, rng, agent.rounds) if len(steps) == stray_at else None
         if wrong is None:
-            rows.append(_row(agent, task, history, observation, step))
-        history.append(str(noted(agent, step.assessed(agent.style), write(wrong or step.action))))
+            steps.append(TrajectoryStep(observation, step.answer(agent.style), step.action))
+        else:
+            strayed = write_answer("", step.assessed(agent.style), wrong)
+            steps.append(TrajectoryStep(observation, strayed, wrong, is_row=False))
         observation = environment.step(wrong or step.action)
-    return rows, "direct" if len(rows) == len(history) else "detour"
-
-
-def _row(agent: AgentSpec, task: Task, history: list[str], observation: str, step: ExpertStep) -> Row:
-    return Row(
-        messages(agent, task.instruction, history, observation),
-        [{"role": "assistant", "content": step.answer(agent.style)}],
-        write(step.action),
-        task.id,
-        task.template,
-        len(history),
-    )
+    return Trajectory(task.id, task.template, task.instruction, tuple(steps))
 
 
 def _wrong_step(environment: Environment, observation: str, rng: Random, rounds: int) -> Action | None:

@@ -70,7 +70,7 @@ class Share(Settings):
     rows: RowsRef
     weight: float = Field(ge=0)
     """Its share of the rows, compared with the other weights."""
-    format: Format = "chat"
+    format: Literal["openphone", "chat", "text"] = "chat"
     """How its rows are written; `chat` also reads what a data stage wrote."""
 
 
