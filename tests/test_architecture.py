@@ -10,7 +10,7 @@ import zoo
 PACKAGE = Path(zoo.__file__).parent
 FLOORS = {
     0: "errors fingerprint records refs registry machine shipped",
-    1: "schema actions metrics source options estimate check json_schema formats licences action_grammar",
+    1: "schema check_data actions metrics source options estimate check json_schema formats licences action_grammar",
     2: "recipe plan cache hub cards rewards environments checkpoint image_processor prompt index memory towers",
     3: "data answering serving agent trainers.loading trainers.session trainers.preflight",
     4: "trainers merge evaluate exports verify publish tiny playground hub_metrics",
@@ -20,7 +20,8 @@ FLOORS = {
 # Within a floor, who may see whom: a check reads a typed recipe's options, and so on.
 NEIGHBOURS = {
     "errors": set(), "registry": set(),
-    "schema": {"refs"}, "check": {"schema", "options", "source"}, "estimate": {"schema"}, "json_schema": {"schema"},
+    "schema": {"refs"}, "check": {"schema", "options", "source", "check_data"},
+    "check_data": {"schema"}, "estimate": {"schema"}, "json_schema": {"schema"},
     "action_grammar": {"actions"}, "prompt": {"memory"}, "evaluate": {"playground"},
     "answering": {"agent", "serving"}, "data": {"answering", "agent", "serving"}, "trainers.preflight": {"data"},
     "preflight": {"plan"}, "runner": {"worker"}, "cli": {"local_hub"},

@@ -229,7 +229,7 @@ def test_a_missing_column_is_named_with_what_is_there(stage, dataset):
 
 
 def test_an_empty_dataset_is_refused(stage, dataset, tmp_path):
-    with pytest.raises(DataError, match=r"holds no row in data\.jsonl"):
+    with pytest.raises(DataError, match="holds no row at all"):
         stage(run, DataSpec(source="dataset"), dataset=dataset([]))
     (tmp_path / "nothing").mkdir()
     with pytest.raises(DataError, match="holds no data"):

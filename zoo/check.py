@@ -4,10 +4,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 
 from zoo import options, registry
+from zoo.check_data import data_problems
 from zoo.errors import Problem, did_you_mean
 from zoo.refs import HubRef, PathRef, StageRef
 from zoo.schema import (
     Accepts,
+    DataSpec,
     GGUFSpec,
     GRPOSpec,
     MergeSpec,
@@ -112,6 +114,9 @@ def _options(name: str, spec: StageSpec, where: Where) -> Iterator[Problem]:
         library = "trl.SFTConfig" if isinstance(spec, SFTSpec) else "trl.GRPOConfig"
         yield from _library(name, "trl", library, spec.trl, where)
         yield from _library(name, "lora", "peft.LoraConfig", spec.lora or {}, where)
+    if isinstance(spec, DataSpec):
+        for key, what, instead in data_problems(spec):
+            yield Problem(where(("stages", name, key)), f"{name}: {what}", instead)
     if isinstance(spec, MergeSpec):
         yield from _library(name, "mergekit", "mergekit", spec.mergekit, where)
     if isinstance(spec, GRPOSpec):
