@@ -12,8 +12,16 @@ from zoo.fingerprint import of_data
 from zoo.plan import plan
 from zoo.recipe import load
 from zoo.schema import DataSpec, EndpointSpec
+from zoo.schema.settings import IDENTITY
 
-HEAD = "name: small\nsummary: A test.\nlicense: apache-2.0\nstages:\n  demos: {kind: data, tasks: 4}\n  rows:\n    kind: data\n"
+HEAD = """name: small
+summary: A test.
+license: apache-2.0
+stages:
+  demos: {kind: data, tasks: 4}
+  rows:
+    kind: data
+"""
 ENDPOINT = "    endpoint: {url: 'http://127.0.0.1:1/v1', model: m, key_variable: SOME_KEY}\n"
 
 
@@ -74,8 +82,6 @@ def test_a_package_that_is_not_here_is_known_before_anything_runs(tmp_path: Path
 def test_how_fast_and_at_what_price_is_no_part_of_a_key_and_the_model_is() -> None:
     def identity(**changes: object) -> str:
         endpoint = EndpointSpec.model_validate({"url": "http://127.0.0.1:1/v1", "model": "m", **changes})
-        from zoo.schema.settings import IDENTITY
-
         return of_data(DataSpec(source="agent", endpoint=endpoint).model_dump(mode="json", context=IDENTITY))
 
     assert identity() == identity(parallel=9, requests_per_minute=3, prompt_price=1, key_variable="OTHER")

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from typing import Any
 
 from zoo.action_grammar import answer_schema, numbers_on, read_data
@@ -99,15 +100,20 @@ class Endpoint:
             body["response_format"] = {"type": "json_schema", "json_schema": described}
         return body
 
+    @cached_property
+    def _client(self) -> Any:
+        """One for all requests: to make one costs more than a short answer on loopback."""
+        import httpx2
+
+        return httpx2.Client(timeout=self.answer_seconds)
+
     def _post(self, body: Mapping[str, Any]) -> Any:
         """The plain request. The Hub's own client rewrites a schema for another kind of server, and would send the
         Hub's token to whoever is asked."""
-        import httpx2
-
         key = os.environ.get(self.key_variable)
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         url = f"{self.url.rstrip('/')}/chat/completions"
-        return httpx2.post(url, json=body, headers=headers, timeout=self.answer_seconds)
+        return self._client.post(url, json=body, headers=headers)
 
     def _keep_pause(self, response: Any) -> None:
         """Hold all threads for as long as the server asks. Raises ModelError when that is too long to wait."""

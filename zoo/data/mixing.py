@@ -5,7 +5,7 @@ exactly so many, or the stage says which source has too few. Duplicates are look
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from functools import partial
 from math import floor
 from pathlib import Path
@@ -48,7 +48,7 @@ def mixed(spec: DataSpec, ctx: StageContext) -> tuple[Callable[[], Made], list[d
     Random(f"{ctx.seed} mixture").shuffle(order)
 
     def made() -> Made:
-        left = [(one for at, one in enumerate(made()) if at in taken[index]) for index, made in enumerate(sources)]
+        left = [_at(source(), positions) for source, positions in zip(sources, taken, strict=True)]
         for index in order:
             yield next(left[index])
 
@@ -79,6 +79,10 @@ def counts_of(weights: Sequence[float], sizes: Sequence[int], limit: int | None,
         if count > size:
             raise DataError(f"data: {name} has {size} usable rows, its share is {count}; write limit: {most}, or less")
     return counts
+
+
+def _at(made: Made, positions: Set[int]) -> Made:
+    return (one for position, one in enumerate(made) if position in positions)
 
 
 def _rows(spec: DataSpec, share: Share, source: Path) -> Made:
