@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from zoo import check, registry, source
+from zoo import check, registry, source, sweeps
 from zoo.errors import Problem, RecipeError, did_you_mean
-from zoo.schema import Recipe, StageSpec
+from zoo.schema import Recipe, StageSpec, SweepSpec
 from zoo.source import Place, Source
 
 __all__ = ["LoadedRecipe", "load"]
@@ -60,6 +60,7 @@ def load(path: Path, overrides: Sequence[str] = (), *, tiny: bool = False) -> Lo
         raw = _overridden(raw, override)
     if tiny:
         raw = _tiny(raw)
+    raw = _swept(raw)
     recipe = _typed(raw)
     if problems := check.problems(recipe, raw.where, tiny=tiny):
         raise RecipeError(problems)
@@ -155,6 +156,23 @@ def _replaced(node: Any, names: Mapping[str, str]) -> Any:
     if isinstance(node, str) and node.split("@")[0] in names:
         return f"stage:{names[node.split('@')[0]]}"
     return node
+
+
+def _swept(raw: Source) -> Source:
+    """Merges with a sweep as the stages that they stand for."""
+    stages = raw.data.get("stages")
+    problems: list[Problem] = []
+    for name, settings in (stages if isinstance(stages, dict) else {}).items():
+        if not isinstance(settings, dict) or settings.get("kind") != "merge" or settings.get("sweep") is None:
+            continue
+        place = sweeps.place_of(name)
+        if not isinstance(settings["sweep"], dict):
+            problems.append(Problem(raw.where(place), f"{name}.sweep is {settings['sweep']!r}", "write a mapping"))
+        elif sweep := _validated(SweepSpec, settings["sweep"], raw, place, problems):
+            raw = sweeps.expanded(raw, name, sweep)
+    if problems:
+        raise RecipeError(problems)
+    return raw
 
 
 def _typed(raw: Source) -> Recipe:

@@ -42,6 +42,9 @@ STAGES: dict[str, StageEntry] = {
     "data": StageEntry("zoo.schema:DataSpec", "zoo.data:run", 1, "rows"),
     "sft": StageEntry("zoo.schema:SFTSpec", "zoo.trainers.sft:run", 1, "model", "train", _TRAINING),
     "merge": StageEntry("zoo.schema:MergeSpec", "zoo.merge:run", 1, "model", "merge", ("torch", "mergekit")),
+    "choose": StageEntry(
+        "zoo.schema:ChooseSpec", "zoo.choose:run", 1, "model", "cards", ("matplotlib",), isolated=False
+    ),
     "grpo": StageEntry("zoo.schema:GRPOSpec", "zoo.trainers.grpo:run", 1, "model", "train", _TRAINING),
     "evaluate": StageEntry("zoo.schema:EvaluateSpec", "zoo.evaluate:run", 1, "scores", "train", _TORCH),
     "gguf": StageEntry("zoo.schema:GGUFSpec", "zoo.exports.gguf:run", 2, "files", "export", _LLAMA),

@@ -25,6 +25,11 @@ __all__ = ["LiveWatch", "byte_text", "metric_text", "plan_table", "results_table
 
 _PLAIN_SECONDS = 15.0
 _KEY_METRICS = 3
+# What a reader looks for first, whatever the stage; records hold their metrics by the alphabet.
+_LOOKED_FOR = (
+    "success_rate", "top1", "mean_kl", "decode_tokens_per_second", "bytes", "rows", "train_loss", "reward_start",
+    "reward_end", "sub_goal_rate", "valid_action_rate", "same_action",
+)  # fmt: skip
 
 
 class LiveWatch:
@@ -101,13 +106,13 @@ def plan_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def results_table(finished: Mapping[str, Finished]) -> Table:
-    """What each stage measured."""
+    """What each stage measured first; `recipes status --json` and its record have all of it."""
     table = Table(box=None, header_style="dim", pad_edge=False)
     for heading in ("stage", "seconds", "peak memory", "measured"):
         table.add_column(heading, justify="right" if heading in ("seconds", "peak memory") else "left")
     for name, done in finished.items():
         record = done.record
-        measured = "  ".join(f"{key} {metric_text(metric)}" for key, metric in record.metrics.items())
+        measured = "\n".join(_measured(record.metrics))
         table.add_row(name, f"{record.seconds:.1f}", byte_text(record.peak_memory_bytes), measured)
     return table
 
@@ -139,4 +144,27 @@ def _short(value: Any) -> str:
 
 
 def _first(metrics: Mapping[str, Metric]) -> list[tuple[str, Metric]]:
-    return list(metrics.items())[:_KEY_METRICS]
+    place = {name: at for at, name in enumerate(_LOOKED_FOR)}
+    return sorted(metrics.items(), key=lambda item: place.get(item[0].rpartition(".")[2], len(place)))[:_KEY_METRICS]
+
+
+def _measured(metrics: Mapping[str, Metric]) -> list[str]:
+    """A line of what was measured of the stage, and one for each file (`q8_0.top1` is of the file q8_0)."""
+    by_file: dict[str, dict[str, Metric]] = {}
+    for name, metric in metrics.items():
+        file, _, of_it = name.rpartition(".") if name.count(".") == 1 else ("", "", name)
+        if name.count(".") < 2:
+            by_file.setdefault(file, {})[of_it] = metric
+    return [
+        (f"{file}: " if file else "") + ", ".join(f"{name} {_brief(metric)}" for name, metric in _first(found))
+        for file, found in by_file.items()
+    ]
+
+
+def _brief(metric: Metric) -> str:
+    """As `metric_text`, without the sample's size; a count is named by its unit alone."""
+    if metric.low is not None and metric.high is not None and not metric.unit:
+        return f"{metric.value:.1%} ({100 * metric.low:.0f} to {100 * metric.high:.0f})"
+    if metric.unit == "bytes":
+        return byte_text(int(metric.value))
+    return metric_text(metric)

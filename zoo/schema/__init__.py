@@ -10,7 +10,7 @@ from zoo.schema.data import DataSpec, FilterSpec, ReasonSpec, Share, TinyRowsSpe
 from zoo.schema.endpoint import EndpointSpec
 from zoo.schema.exporting import GGUFSpec, ImportanceSpec, ONNXSpec
 from zoo.schema.measuring import EvaluateSpec, Gate, VerifySpec
-from zoo.schema.merging import MergeSpec
+from zoo.schema.merging import ChooseSpec, MergeSpec, SweepScore, SweepSpec
 from zoo.schema.publishing import PublishSpec
 from zoo.schema.recipe import Hardware, Recipe, TinyTwin
 from zoo.schema.reference import Accepts, FilesRef, ModelRef, RowsRef, ScoresRef
@@ -21,6 +21,7 @@ from zoo.schema.training import GRPOSpec, RewardSpec, SFTSpec, TrainingSpec
 __all__ = [
     "Accepts",
     "AgentSpec",
+    "ChooseSpec",
     "DataSpec",
     "EndpointSpec",
     "EvaluateSpec",
@@ -44,6 +45,8 @@ __all__ = [
     "Settings",
     "Share",
     "StageSpec",
+    "SweepScore",
+    "SweepSpec",
     "TinyRowsSpec",
     "TinySpec",
     "TinyTwin",
