@@ -16,7 +16,7 @@ from threading import Thread
 
 from PIL import Image
 
-__all__ = ["Phone", "serving"]
+__all__ = ["Phone", "Recorded", "serving"]
 
 SERIAL = "emulator-5554"
 WIDTH, HEIGHT = 1440, 3120
@@ -125,6 +125,38 @@ class Phone:
             self.screen = {"display": "settings"}.get(self.screen, "home")
         elif keys[0] == "123":
             self.search = self.search[: max(0, len(self.search) - keys.count("67"))]
+
+
+_HITS = re.compile(r'<node[^>]*?text="([^"]*)"[^>]*?content-desc="([^"]*)"[^>]*?clickable="true"[^>]*?'
+                   r'bounds="\[(\d+),(\d+)\]\[(\d+),(\d+)\]"')  # fmt: skip
+
+
+@dataclass
+class Recorded(Phone):
+    """A phone that replays dumps: a touch follows the link of what it hit, back returns."""
+
+    dumps: dict[str, str] = field(default_factory=dict)
+    """Name of a screen -> its dump, whole, as Android writes it."""
+    links: dict[tuple[str, int, int], str] = field(default_factory=dict)
+    """(screen, left, top) of an element -> the screen that it opens."""
+    past: list[str] = field(default_factory=list)
+
+    def dump(self) -> str:
+        return self.dumps[self.screen]
+
+    def _touch(self, left: int, top: int) -> None:
+        boxes = [tuple(map(int, match.groups()[2:])) for match in _HITS.finditer(self.dump())]
+        hit = [box for box in boxes if box[0] <= left < box[2] and box[1] <= top < box[3]]
+        inner = min(hit, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]), default=None)
+        if inner and (opened := self.links.get((self.screen, inner[0], inner[1]))):
+            self.past.append(self.screen)
+            self.screen = opened
+
+    def _keys(self, keys: list[str]) -> None:
+        if keys == ["4"] and self.past:
+            self.screen = self.past.pop()
+        elif keys == ["3"]:
+            self.screen, self.past = "home", []
 
 
 class _Handler(StreamRequestHandler):

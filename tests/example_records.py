@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from zoo.cards import CardData, RecipeFacts
+from zoo.cards import CardData, Exports, RecipeFacts
 from zoo.metrics import rate
 from zoo.records import Metric, StageRecord
 
@@ -133,6 +133,14 @@ def run() -> dict[str, StageRecord]:
     return {stage.name: stage for stage in stages}
 
 
+def gguf(records: dict[str, StageRecord]) -> Exports | None:
+    """The GGUF files of a run that exported some."""
+    if "gguf" not in records:
+        return None
+    names = {"model-F16.gguf": "Pocket-135M-F16.gguf", "model-Q8_0.gguf": "Pocket-135M-Q8_0.gguf"}
+    return Exports("GGUF", "zoo/pocket-135m-GGUF", records["gguf"], names, records.get("verify"))
+
+
 def data(lineage: dict[str, StageRecord] | None = None) -> CardData:
     """What a publication of that run hands to the cards."""
     records = run() if lineage is None else lineage
@@ -144,9 +152,7 @@ def data(lineage: dict[str, StageRecord] | None = None) -> CardData:
         model="stage:key-of-grpo",
         lineage=records,
         scores={label: records[name] for label, name in labels.items() if name in records},
-        export=records.get("gguf"),
-        verify=records.get("verify"),
-        published_files={"model-F16.gguf": "Pocket-135M-F16.gguf", "model-Q8_0.gguf": "Pocket-135M-Q8_0.gguf"},
+        gguf=gguf(records),
     )
 
 

@@ -1,5 +1,6 @@
 """A lively tiny checkpoint and its ONNX variants, for the tests that open, verify or serve them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,8 @@ class OnnxExport:
     notes: dict[str, dict[str, Any]]
 
 
-def make(tiny: Path, place: Path) -> OnnxExport:
+def make(tiny: Path, place: Path, variants: Sequence[str] = VARIANTS) -> OnnxExport:
     """Export `tiny`, made lively, into a folder of `place`."""
     checkpoint = lively_model.make(tiny, place / "model")
-    notes = {variant: convert(checkpoint, place / "export", variant) for variant in VARIANTS}
+    notes = {variant: convert(checkpoint, place / "export", variant) for variant in variants}
     return OnnxExport(checkpoint, place / "export", notes)

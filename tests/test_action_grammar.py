@@ -12,6 +12,7 @@ from zoo.action_grammar import (
     as_data,
     call_grammar,
     call_schema,
+    grammar_files,
     numbers_on,
     read_data,
 )
@@ -19,6 +20,7 @@ from zoo.actions import SIGNATURES, Action, parse, read_answer, write, write_ans
 from zoo.environments.phone import PhoneEnvironment, draw_tasks
 from zoo.environments.phone.machine import touchable
 from zoo.exports.gguf import convert
+from zoo.schema import AgentSpec
 from zoo.serving import open_gguf
 
 _LETTERS = "abc XYZ 019 \"'\\/()[]<>{}.,;:äß€語😀\n\t"
@@ -198,3 +200,31 @@ def test_there_is_a_rule_for_every_argument_of_every_signature():
     rules = set(re.findall(r"^([a-z]+) ::=", call_grammar(), re.MULTILINE))
     assert {"root", "call", "index", "string", "direction", "dist", "interval", "character"} == rules
     assert len(call_schema()["anyOf"]) == len(SIGNATURES) == 8
+
+
+def test_what_travels_with_a_model_is_the_grammar_of_its_agent_open_in_the_numbers(llama):
+    files = grammar_files(AgentSpec(answer_tokens=64))
+    grammar = files["action.gbnf"]
+    rng = random.Random(5)
+    for number in (1, 77, 4096):
+        answer = write_answer(prose(rng), prose(rng), Action("tap", (number,)))
+        assert accepts(llama, grammar, answer)
+        assert Draft202012Validator(json.loads(files["action.schema.json"])).is_valid(
+            {"reasoning": "", "state_assessment": "", "call": as_data(Action("tap", (number,)))}
+        )
+    assert not accepts(llama, grammar, write_answer("x" * 65, "", Action("back")))
+    # The one rule that its head names is enough to narrow it to a screen.
+    narrowed = re.sub(r"^index ::= .*$", 'index ::= "2" | "3"', grammar, flags=re.MULTILINE)
+    taps = {number: accepts(llama, narrowed, write_answer("", "", Action("tap", (number,)))) for number in (1, 2, 3)}
+    assert taps == {1: False, 2: True, 3: True}
+
+
+def test_the_numbers_of_a_constrained_agent_are_those_of_the_elements_whatever_a_text_says():
+    environment = PhoneEnvironment("terse")
+    environment.reset(draw_tasks("train", 1, seed=0)[0])
+    assert list(environment.numbers) == [1, 2, 3, 4]
+    for task in draw_tasks("train", 27, seed=1):
+        environment.reset(task)
+        while not environment.done:
+            assert list(environment.numbers) == list(range(1, len(touchable(environment.elements)) + 1))
+            environment.step(environment.expert().action)

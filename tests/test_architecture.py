@@ -10,20 +10,19 @@ import zoo
 PACKAGE = Path(zoo.__file__).parent
 FLOORS = {
     0: "errors fingerprint records refs registry machine shipped",
-    1: "schema actions metrics source options estimate check json_schema formats licences action_grammar sweeps"
-    " check_data",
+    1: "schema actions metrics source options estimate check json_schema formats licences action_grammar sweeps",
     2: "recipe plan cache hub cards rewards environments checkpoint image_processor prompt index memory towers",
     3: "data serving agent trainers.loading trainers.session trainers.preflight answering",
-    4: "trainers merge evaluate exports verify publish tiny playground hub_metrics choose",
+    4: "trainers merge evaluate exports verify latency publish tiny playground hub_metrics choose",
     5: "worker runner preflight checkpoints_on_hub",
     6: "cli local_hub",
 }
 # Within a floor, who may see whom: a check reads a typed recipe's options, and so on.
 NEIGHBOURS = {
     "errors": set(), "registry": set(),
-    "schema": {"refs"}, "check": {"schema", "options", "source", "check_data"}, "estimate": {"schema"},
-    "json_schema": {"schema"}, "check_data": {"schema"},
-    "action_grammar": {"actions"}, "sweeps": {"schema", "source"}, "prompt": {"memory"}, "evaluate": {"playground"},
+    "schema": {"refs"}, "check": {"schema", "options", "source"}, "estimate": {"schema"}, "json_schema": {"schema"},
+    "action_grammar": {"actions", "schema"}, "sweeps": {"schema", "source"}, "prompt": {"memory"},
+    "evaluate": {"playground"}, "latency": {"playground"},
     "answering": {"agent", "serving"}, "data": {"answering", "agent", "serving"}, "trainers.preflight": {"data"},
     "preflight": {"plan"}, "runner": {"worker"}, "cli": {"local_hub"},
     "checkpoints_on_hub": {"runner"},

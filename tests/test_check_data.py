@@ -6,7 +6,7 @@ import pytest
 from test_recipe import written
 
 from zoo import preflight
-from zoo.check_data import key_variables
+from zoo.check.data import key_variables
 from zoo.errors import EnvironmentFailure, RecipeError
 from zoo.fingerprint import of_data
 from zoo.plan import plan
@@ -37,6 +37,11 @@ def problems(folder: Path, lines: str) -> str:
         ("    source: agent\n", 8, "names nobody who acts"),
         ("    source: agent\n    model: a/b\n" + ENDPOINT, 10, "both model and endpoint are named"),
         ("    source: agent\n    model: a/b\n    tries: 4\n", 10, "4 tries at temperature 0 are the same try"),
+        (
+            "    source: agent\n    agent: {pictures: plain}\n    export: stage:files\n",
+            10,
+            "exported files answer about words only",
+        ),
         ("    source: dataset\n", 8, "names no dataset"),
         ("    dataset: a/b\n", 8, "dataset is read with source: dataset, and the source is expert"),
         ("    source: dataset\n    dataset: a/b\n    mix: {stage:demos: 1}\n", 10, "mix is read with source: mix"),

@@ -2,6 +2,7 @@ import json
 import logging
 
 import pytest
+from PIL import Image
 
 from zoo.actions import parse, read_answer, same
 from zoo.data import columns, read_rows, run, run_tiny_rows
@@ -126,7 +127,7 @@ def test_limit_draws_rows_and_keeps_their_order(stage):
 
 
 def test_more_tasks_than_the_split_has_is_said_with_the_most_there_are(stage):
-    with pytest.raises(DataError, match=r"tasks: 999999.*ask for at most"):
+    with pytest.raises(DataError, match=r"999999 are too many.*ask for at most"):
         expert(stage, tasks=999_999, split="held-out-parameters")
 
 
@@ -264,3 +265,28 @@ def test_reading_rows_that_are_not_there_says_what_to_name(tmp_path):
     (tmp_path / "rows.jsonl").write_text("")
     with pytest.raises(DataError, match="has no rows"):
         columns(tmp_path)
+
+
+def test_rows_of_an_agent_with_eyes_name_the_screen_that_they_ask_about(stage):
+    spec = DataSpec(tasks=2, agent=AgentSpec(pictures="marks"))
+    out, _ = stage(run, spec)
+    rows = list(read_rows(out))
+    assert columns(out)[-1] == "images"
+    environment = PhoneEnvironment()
+    environment.reset(draw_tasks("train", 2, seed=0)[0])
+    first = Image.open(out / rows[0]["images"][0])
+    assert first.tobytes() == environment.screenshot(marks=True).tobytes()
+    assert rows[0]["prompt"][1]["content"].endswith("Current Information:")
+    assert len({name for row in rows for name in row["images"]}) == len(rows) == len(list((out / "images").iterdir()))
+
+
+def test_only_the_screens_of_rows_that_are_kept_are_saved(stage):
+    whole, _ = stage(run, DataSpec(tasks=2, agent=AgentSpec(pictures="plain")))
+    out, _ = stage(run, DataSpec(tasks=2, limit=3, agent=AgentSpec(pictures="plain")))
+    rows = list(read_rows(out))
+    assert {f"images/{file.name}" for file in (out / "images").iterdir()} == {row["images"][0] for row in rows}
+    same_rows = {(row["task"], row["step"]): row for row in read_rows(whole)}
+    assert len(rows) == 3
+    for row in rows:
+        seen = same_rows[row["task"], row["step"]]["images"][0]
+        assert (out / row["images"][0]).read_bytes() == (whole / seen).read_bytes()

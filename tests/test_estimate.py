@@ -1,7 +1,9 @@
+from typing import Any
+
 import pytest
 
 from zoo.estimate import linear_shapes, need, parameters
-from zoo.schema import GGUFSpec, MergeSpec, SFTSpec
+from zoo.schema import GGUFSpec, GRPOSpec, MergeSpec, SFTSpec
 
 SMOL = {
     "model_type": "llama", "vocab_size": 49152, "hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30,
@@ -59,3 +61,24 @@ def test_mixtures_are_estimated_larger_where_rows_do_not_divide_into_their_block
         assert needed.disk_bytes == pytest.approx(odd, rel=0.05)  # as measured on SmolLM2-135M
     even = need(GGUFSpec(model="a/b", types=("q4_k_m",)), SMOL | {"hidden_size": 512})
     assert even is not None and even.disk_bytes < parameters(SMOL | {"hidden_size": 512}) * 0.63
+
+
+def test_a_reference_is_a_second_model_unless_an_adapter_can_be_switched_off() -> None:
+    def memory(**changes: Any) -> int:
+        found = need(GRPOSpec.model_validate({"model": "a/b", "data": "stage:r", **changes}), SMOL)
+        assert found is not None
+        return found.memory_bytes
+
+    assert memory(trl={"beta": 0.01}) - memory() == 134_515_008 * 2
+    assert memory(trl={"beta": 0.0}) == memory()
+    assert memory(trl={"beta": 0.01}, lora={"r": 8}) == memory(lora={"r": 8})
+
+
+def test_an_episode_takes_the_room_of_its_steps() -> None:
+    def memory(**environment: int) -> int:
+        spec = {"model": "a/b", "environment": environment, "agent": {"rounds": 10, "answer_tokens": 64}}
+        found = need(GRPOSpec.model_validate({**spec, "trl": {"per_device_train_batch_size": 2}}), SMOL)
+        assert found is not None
+        return found.memory_bytes
+
+    assert memory() - memory(samples=4) == 2 * 6 * (1024 + 64) * 576 * 30 * 34

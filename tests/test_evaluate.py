@@ -5,7 +5,7 @@ import pytest
 from zoo.actions import Action, write_answer
 from zoo.agent import expert_answers, random_answers
 from zoo.environments.phone import draw_tasks
-from zoo.errors import DataError
+from zoo.errors import DataError, ModelError
 from zoo.evaluate import EPISODES_NAME, evaluate, evaluate_anybody, run
 from zoo.records import StageContext
 from zoo.schema import AgentSpec, EvaluateSpec
@@ -84,7 +84,7 @@ def test_every_step_of_every_episode_is_on_disk(ctx):
     assert sum(len(episode["steps"]) for episode in episodes) == result.metrics["valid_action_rate"].n
     step = episodes[0]["steps"][0]
     assert step["observation"].startswith(";;Home")
-    assert set(step) == {"observation", "answer", "action", "seconds"}
+    assert {"observation", "answer", "action", "seconds", "tokens", "changed"} < set(step)
     assert {"task", "template", "kind", "instruction", "success", "sub_goals", "ended"} < set(episodes[0])
 
 
@@ -110,3 +110,17 @@ def test_a_real_checkpoint_acts_through_its_chat_template(tiny_llama, tmp_path):
     assert result.metrics["success_rate"].n == 4
     assert all(len(episode["steps"]) <= 3 for episode in episodes_of(ctx))
     assert result.metrics["seconds_per_step"].value > 0
+
+
+def test_a_checkpoint_with_eyes_is_measured_on_marked_screenshots_and_one_without_is_refused(
+    tiny_vlm, tiny_llama, tmp_path
+):
+    out = tmp_path / "out"
+    out.mkdir()
+    agent = AgentSpec(world="phone-ten", pictures="marks", rounds=2, answer_tokens=8)
+    result = run(spec(tasks=2, agent=agent), StageContext(out, tmp_path, {"model": tiny_vlm}, seed=0))
+    assert result.metrics["success_rate"].n == 2
+    # At most 64 tokens an image in the tiny twin, besides the words without the screen's text.
+    assert result.metrics["prompt_tokens_per_step"].value > 64
+    with pytest.raises(ModelError, match=r"agent\.pictures to none"):
+        run(spec(tasks=2, agent=agent), StageContext(out, tmp_path, {"model": tiny_llama}, seed=0))

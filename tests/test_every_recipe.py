@@ -11,8 +11,8 @@ import pytest
 
 from zoo import shipped
 from zoo.cache import Cache
-from zoo.cli.runs import PublishSpec
 from zoo.recipe import load
+from zoo.schema import PublishSpec
 
 RECIPES = sorted(file.stem for file in shipped.folder("recipes").glob("*.yaml"))
 

@@ -5,10 +5,11 @@ from pathlib import Path
 import example_records as example
 import pytest
 
-from zoo import index
+from zoo import index, shipped
 from zoo.errors import ZooError
 from zoo.metrics import rate
 from zoo.publish import entry
+from zoo.recipe import load
 
 README = Path(__file__).parent.parent / "README.md"
 BEGIN, END = "<!-- zoo:begin -->", "<!-- zoo:end -->"
@@ -85,9 +86,21 @@ def test_the_table_has_a_row_for_each_file_and_none_for_tiny_twins() -> None:
     assert "*not run*" in rows[4]
 
 
-def test_the_readme_shows_the_index_that_is_shipped() -> None:
-    content = README.read_text("utf-8")
-    if BEGIN not in content:
-        pytest.skip("README.md has no place for the table: <!-- zoo:begin --> and <!-- zoo:end -->")
-    shown = content.partition(BEGIN)[2].partition(END)[0]
-    assert shown.strip() == index.table(index.shipped()).strip(), "stale: paste what `recipes zoo --table` prints"
+def test_the_readme_shows_what_the_last_runs_measured() -> None:
+    shown = README.read_text("utf-8").partition(BEGIN)[2].partition(END)[0]
+    assert index.table(index.measured()).strip() in shown, "stale: paste what `recipes zoo --table` prints"
+
+
+def test_what_was_measured_was_measured_of_the_recipes_as_they_are_numbered_now() -> None:
+    found = index.measured()
+    assert len(found) >= 1
+    for entry_of_run in found:
+        recipe = load(shipped.folder("recipes") / f"{entry_of_run.recipe}.yaml").recipe
+        assert entry_of_run.version == recipe.version, f"run {recipe.name} again, then: recipes zoo --add {recipe.name}"
+        assert not entry_of_run.tiny
+        assert len(entry_of_run.commit) == 40
+
+
+def test_what_was_only_measured_is_not_offered_as_published() -> None:
+    assert index.shipped() == ()
+    assert {found.repository for found in index.measured()}.isdisjoint(found.repository for found in index.shipped())

@@ -43,6 +43,7 @@ def test_a_card_without_a_licence_names_none(card: str) -> None:
         (("qwen-research", "cc-by-nc-4.0"), "LicenseRef-qwen-research"),
         (("cc-by-sa-4.0", "gpl-3.0"), "GPL-3.0-only"),
         (("gpl-3.0", "agpl-3.0", "apache-2.0"), "AGPL-3.0-only"),
+        (("lgpl-3.0", "agpl-3.0"), "AGPL-3.0-only"),
     ],
 )
 def test_the_most_restrictive_licence_wins_whatever_the_order(licences: tuple[str, ...], result: str) -> None:
@@ -58,6 +59,8 @@ def test_the_most_restrictive_licence_wins_whatever_the_order(licences: tuple[st
         (("llama3.1", "gemma"), "LicenseRef-llama3.1 .*LicenseRef-gemma|LicenseRef-gemma .*LicenseRef-llama3.1"),
         (("llama3.1", "cc-by-nc-4.0"), "cannot both hold"),
         (("cc-by-sa-4.0", "cc-by-nc-sa-4.0"), "cannot both hold"),
+        (("cc-by-sa-4.0", "agpl-3.0"), "cannot both hold"),
+        (("llama3", "llama3.1"), "cannot both hold"),
         (("gpl-3.0", "cc-by-nc-4.0"), "cannot both hold"),
         (("apache-2.0", "cc-by-nd-4.0"), "forbids what is made of it"),
         (("apache-2.0", "my-own-licence"), "'my-own-licence', whose terms are not known"),
@@ -100,3 +103,40 @@ def test_with_a_reason_the_recipe_is_taken_at_its_word_and_the_reason_is_kept() 
 def test_what_is_made_of_nothing_bears_what_its_maker_says() -> None:
     assert combine([]) is None
     assert licence_for([], "Apache-2.0", None).spdx == "Apache-2.0"
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        ("llama2", "Llama 2 is licensed under the Llama 2 Community License"),
+        ("llama3", 'name begin with "Llama 3"'),
+        ("llama3", "improve another large language model than a Llama 3 one"),
+        ("llama3.1", 'name begin with "Llama"'),
+        ("llama3.2", "European Union"),
+        ("llama4", "700 million"),
+        ("gemma", "section 3.2"),
+        ("gemma", "trained on its answers"),
+        ("qwen", '"Built with Qwen"'),
+        ("qwen-research", "research and evaluation only"),
+        ("lfm1.0", "10 million USD"),
+        ("mrl", "for research only"),
+        ("agpl-3.0", "over a network"),
+    ],
+)
+def test_what_the_text_of_a_licence_asks_for_is_listed(name: str, asked: str) -> None:
+    assert any(asked in duty for duty in TERMS[name].obligations), TERMS[name].obligations
+
+
+def test_only_the_older_llamas_forbid_teaching_other_models() -> None:
+    forbids = {name for name, terms in TERMS.items() if any("improve another" in duty for duty in terms.obligations)}
+    assert forbids == {"llama2", "llama3"}
+
+
+def test_what_its_maker_keeps_for_research_is_not_sold() -> None:
+    assert {name for name, terms in TERMS.items() if not terms.commercial} == {
+        "qwen-research",
+        "mrl",
+        "cc-by-nc-4.0",
+        "cc-by-nc-sa-4.0",
+        "cc-by-nc-nd-4.0",
+    }

@@ -84,3 +84,11 @@ def test_a_missing_extra_is_known_before_anything_runs_and_named() -> None:
         EnvironmentFailure, match=r"stage merged \(merge\) needs torch, mergekit(.|\n)*edgezoo\[merge\]"
     ):
         preflight.check_extras([stage("merged", "merge")], find=lambda module: None)  # type: ignore[list-item]
+
+
+def test_an_agent_with_eyes_is_not_measured_on_a_base_that_reads_text_only(tmp_path: Path) -> None:
+    text = GOOD + "  eval: {kind: evaluate, model: 'stage:sft', agent: {pictures: marks}}\n"
+    (problem,) = found(tmp_path, BaseModel(GOOD_CONFIG, has_chat_template=True), text)
+    assert "eval: the agent sees pictures (marks), but owner/base@v1 reads text only" in problem
+    seeing = BaseModel({**GOOD_CONFIG, "vision_config": {}}, has_chat_template=True)
+    assert found(tmp_path, seeing, text) == []

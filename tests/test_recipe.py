@@ -163,7 +163,7 @@ def test_graphs_are_not_published_and_that_is_said_before_anything_runs(tmp_path
         "  publish: {kind: publish, repo: me/small, model: 'stage:sft', export: 'stage:graphs'}\n"
     )
     (found,) = problems(tmp_path, text)
-    assert "publish.export: stage:graphs writes ONNX graphs, and only GGUF files are published" in found
+    assert "publish.export: stage:graphs is of kind onnx, and here goes one of kind gguf" in found
 
 
 def test_a_loss_of_success_needs_tasks(tmp_path: Path) -> None:

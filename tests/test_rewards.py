@@ -6,8 +6,18 @@ from typing import Any
 import pytest
 
 from zoo.actions import Action, write, write_answer
-from zoo.registry import REWARDS, load
-from zoo.rewards import ActionReward, FormatReward, same_words
+from zoo.registry import EPISODE_REWARDS, REWARDS, load
+from zoo.rewards import (
+    ActionReward,
+    EpisodeFormatReward,
+    EpisodeOverlongReward,
+    FormatReward,
+    OverlongReward,
+    ReadableReward,
+    SubGoalReward,
+    SuccessReward,
+    same_words,
+)
 
 REASONING = "<REASONING>The switch is off.</REASONING>"
 ASSESSMENT = "<STATE_ASSESSMENT>Current State: settings.</STATE_ASSESSMENT>"
@@ -107,13 +117,81 @@ def test_a_row_whose_solution_is_no_call_is_a_mistake_not_a_score() -> None:
         ActionReward()(completions=[CALLED], solution=["press the button"])
 
 
-@pytest.mark.parametrize("name", REWARDS)
-def test_every_reward_travels_to_another_process(name: str) -> None:
-    reward = load(REWARDS[name])()
+OPTIONS: dict[str, dict[str, Any]] = {"overlong": {"most_tokens": 8, "window_tokens": 4}}
+EVERY_REWARD = [*REWARDS.items(), *EPISODE_REWARDS.items()]
+
+
+@pytest.mark.parametrize(("name", "target"), EVERY_REWARD)
+def test_every_reward_travels_to_another_process(name: str, target: str) -> None:
+    reward = load(target)(**OPTIONS.get(name, {}))
     again = pickle.loads(pickle.dumps(reward))
-    columns = {"completions": [REASONING + CALLED], "solution": ["tap(3)"]}
+    of_step = {"completions": [REASONING + CALLED], "solution": ["tap(3)"], "completion_ids": [[1] * 6]}
+    of_episode = {
+        "completions": [[{"role": "assistant", "content": CALLED}]], "completion_ids": [[[1] * 6]],
+        "success": [False], "sub_goals": [(True, False)], "ended": ["rounds"],
+    }  # fmt: skip
+    columns = of_step if target in REWARDS.values() else of_episode
     assert again == reward and again(**columns) == reward(**columns)
     assert reward.__name__ == name
+    assert [type(worth) for worth in reward(**columns)] == [float]
+
+
+def test_there_are_eight_rewards() -> None:
+    assert len(EVERY_REWARD) == 8
+
+
+@pytest.mark.parametrize(
+    ("tokens", "worth"), [(1, 0.0), (16_384, 0.0), (18_432, -0.5), (20_480, -1.0), (20_481, -1.0), (99_999, -1.0)]
+)
+def test_a_long_answer_loses_what_dapo_takes(tokens: int, worth: float) -> None:
+    assert OverlongReward(20_480, 4_096)(completion_ids=[[0] * tokens]) == [worth]
+
+
+def test_the_soft_overlong_punishment_is_trls() -> None:
+    rewards = pytest.importorskip("trl.rewards")
+    theirs = rewards.get_soft_overlong_punishment(100, 30)
+    answers = [[0] * tokens for tokens in range(1, 130)]
+    assert OverlongReward(100, 30)(completion_ids=answers) == pytest.approx(theirs(completion_ids=answers))
+
+
+@pytest.mark.parametrize(("most", "window"), [(8, 0), (8, 9), (0, 0)])
+def test_a_window_that_is_no_window_is_refused(most: int, window: int) -> None:
+    for made in (OverlongReward, EpisodeOverlongReward):
+        with pytest.raises(ValueError, match=f"window_tokens is {window}; write a number from 1 to"):
+            made(most, window)
+
+
+GOLD_EPISODE: dict[str, Any] = {
+    "completions": [[{"role": "assistant", "content": REASONING + ASSESSMENT + CALLED}] * 2],
+    "completion_ids": [[[1, 2], [3]]], "success": [True], "sub_goals": [(True, True)],
+}  # fmt: skip
+JUNK_EPISODE: dict[str, Any] = {
+    "completions": [[{"role": "assistant", "content": "}{ \x00"}] * 2],
+    "completion_ids": [[[1] * 99] * 2], "success": [False], "sub_goals": [(False, False)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("reward", [SuccessReward(), SubGoalReward(), ReadableReward(), EpisodeFormatReward()])
+def test_a_gold_episode_scores_in_full_and_junk_nothing(reward: Any) -> None:
+    assert reward(**GOLD_EPISODE) == [1.0]
+    assert reward(**JUNK_EPISODE) == [0.0]
+
+
+def test_an_episode_is_as_long_as_its_answers() -> None:
+    reward = EpisodeOverlongReward(8, 4)
+    assert reward(**GOLD_EPISODE) == [0.0] and reward(**JUNK_EPISODE) == [-1.0]
+    assert reward(completion_ids=[[[1] * 6, [1] * 2]]) == [-0.25]
+
+
+def test_an_episode_without_an_answer_is_worth_nothing() -> None:
+    empty: dict[str, Any] = {"completions": [[]], "completion_ids": [[]], "success": [False], "sub_goals": [()]}
+    for reward in (SuccessReward(), SubGoalReward(), ReadableReward(), EpisodeFormatReward()):
+        assert reward(**empty) == [0.0]  # type: ignore[operator]
+
+
+def test_sub_goals_count_in_part_and_success_in_full() -> None:
+    worth = SubGoalReward()(success=[False, False, True], sub_goals=[(True, False, False, True), (), (False, True)])
+    assert worth == [0.5, 0.0, 1.0]
 
 
 def test_words_are_compared_without_case_punctuation_and_spaces() -> None:

@@ -17,10 +17,10 @@ from zoo.exports.gguf import convert
 from zoo.exports.onnx import convert as convert_graph
 from zoo.records import StageContext, StageResult
 from zoo.schema import AgentSpec, Gate, VerifySpec
-from zoo.serving import TorchRuntime, open_torch
+from zoo.serving import TorchRuntime, open_export, open_torch
 from zoo.verify import run
 from zoo.verify.gates import default_gate
-from zoo.verify.opening import exported, file_checks, label, open_file, size, structural_checks, type_of
+from zoo.verify.opening import exported, file_checks, label, size, structural_checks, type_of
 
 AGENT = AgentSpec(style="terse", answer_tokens=16)
 # A lively random model is far from every decision that a trained one makes.
@@ -223,7 +223,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
 def test_damage_is_found_by_the_check_that_names_it(export: Path, reference: TorchRuntime, case: str) -> None:
     change, name = DAMAGE[case]
     change(export)
-    opened = open_file(export / GRAPH, context=512, threads=1)
+    opened = open_export(export / GRAPH, threads=1, context=512)
     failed = {check.name: check.detail for check in structural_checks(reference, opened) if check.passed is False}
     opened.close()
     assert failed.get(name)

@@ -3,6 +3,9 @@
 GBNF is what llama.cpp decodes under, JSON Schema what OpenAI-compatible endpoints take as `response_format`. Either
 may be narrowed to the numbers on one screen, so that no call can miss. What a grammar lets through is what
 `zoo.actions.write` writes and `zoo.actions.parse` reads; the lenient forms that the parser also reads are not in it.
+
+Both travel with a published model (`grammar_files`), open in the numbers: who decodes under them replaces the one rule
+`index` by the numbers on the screen.
 """
 
 import json
@@ -11,16 +14,26 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from zoo.actions import LONGEST_WAIT_SECONDS, SIGNATURES, TAGS, Action, Parameter, parse, write_answer
+from zoo.schema import AgentSpec
 
 __all__ = [
+    "GRAMMAR_KEY",
+    "GRAMMAR_NAME",
+    "SCHEMA_NAME",
     "answer_grammar",
     "answer_schema",
     "as_data",
     "call_grammar",
     "call_schema",
+    "grammar_files",
     "numbers_on",
     "read_data",
 ]
+
+GRAMMAR_NAME, SCHEMA_NAME = "action.gbnf", "action.schema.json"
+"""The files beside a published model."""
+GRAMMAR_KEY = "edgezoo.action_grammar"
+"""The key in a GGUF file's metadata that holds the same GBNF."""
 
 _XML_NUMBER = re.compile(r"^[^\S\n]*\[n?([0-9]{1,6})\]", re.MULTILINE)
 _TERSE_NUMBER = re.compile(r"^(?!.*;;).* \[([0-9]{1,6})\](?: [a-z ]+)?$", re.MULTILINE)
@@ -73,6 +86,21 @@ def answer_schema(numbers: Sequence[int] | None = None) -> dict[str, Any]:
     """JSON Schema of a whole answer: `reasoning`, `state_assessment` and `call`, in this order."""
     text = {"type": "string"}
     return _object({"reasoning": text, "state_assessment": text, "call": call_schema(numbers)})
+
+
+def grammar_files(agent: AgentSpec) -> dict[str, str]:
+    """Name -> text of what travels with a model that was trained to answer this agent's prompts: the GBNF of its whole
+    answer, which goes into a GGUF's metadata too, and the JSON Schema of the same.
+
+    >>> list(grammar_files(AgentSpec()))
+    ['action.gbnf', 'action.schema.json']
+    """
+    head = (
+        "# Answers of this agent: three tags, the last of them one call. Before decoding, replace the rule `index`\n"
+        '# by the numbers of the elements on the screen, so that no call can miss: index ::= "1" | "2" | "3"\n'
+    )
+    schema = json.dumps(answer_schema(), indent=2, ensure_ascii=False)
+    return {GRAMMAR_NAME: head + answer_grammar(None, agent.answer_tokens), SCHEMA_NAME: f"{schema}\n"}
 
 
 def as_data(action: Action) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 Covered: batches of episodes side by side, the memory of the recipe, the ends of OpenPhone's protocol, a time limit. A
 bad answer is data: it costs a step and is counted; so is a world that breaks down, which ends its own episode alone.
-Not covered: images. That answers are kept to a grammar is the business of whoever generates them.
+An agent with eyes is shown the picture of the screen that it is on, never those of past ones. That answers are kept to
+a grammar is the business of whoever generates them.
 """
 
 import re
@@ -14,9 +15,10 @@ from typing import Any, Literal, Protocol
 
 from zoo.actions import Action, read_answer, write, write_answer
 from zoo.environments import Closing, Environment, Task
+from zoo.environments.pictures import nearly_same, screenshot_of
 from zoo.errors import EpisodeLost
 from zoo.memory import CountTokens, about_tokens, noted
-from zoo.prompt import Chat, messages
+from zoo.prompt import Chat, messages, with_picture
 from zoo.records import Progress, no_progress
 from zoo.registry import ENVIRONMENTS, load
 from zoo.schema import AgentSpec
@@ -65,6 +67,9 @@ class Step:
     """None when the answer held no readable call."""
     seconds: float
     """Of generating: the time of its batch, divided by the batch."""
+    changed: bool | None = None
+    """Whether its screen was another one than that of the step before, by their pictures; None for the first step, and
+    for an agent without eyes."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,10 @@ class Situation:
     history: list[str] = field(default_factory=list)
     """The notes of its memory (`zoo.memory.noted`), oldest first."""
     steps: list[Step] = field(default_factory=list)
+    picture: Any = None
+    """The screen as the agent sees it, a `PIL.Image.Image`; None for an agent without eyes."""
+    changed: bool | None = None
+    """Of the step to come, see `Step`."""
     started: float = 0.0
     problem: str = ""
 
@@ -106,7 +115,8 @@ def open_environment(spec: AgentSpec) -> Environment:
 
 def chat_of(spec: AgentSpec, situation: Situation, count: CountTokens = about_tokens) -> Chat:
     """What a model is asked in a situation."""
-    return messages(spec, situation.task.instruction, situation.history, situation.observation, count)
+    words = messages(spec, situation.task.instruction, situation.history, situation.observation, count)
+    return words if situation.picture is None else with_picture(words, situation.picture)
 
 
 def run_episodes(
@@ -197,6 +207,7 @@ class _Floor:
         try:
             situation.observation = environment.reset(task)
             situation.task = environment.task
+            self._look(situation)
         except EpisodeLost as error:
             situation.problem = str(error)
         return situation
@@ -204,14 +215,24 @@ class _Floor:
     def _advance(self, answered: tuple[Situation, str, float]) -> None:
         situation, text, seconds = answered
         answer = read_answer(text)
-        situation.steps.append(Step(situation.observation, text, answer.action, seconds))
+        situation.steps.append(Step(situation.observation, text, answer.action, seconds, situation.changed))
         if note := noted(self.spec, answer.assessment, write(answer.action) if answer.action else None):
             situation.history.append(note)
-        if answer.action:
-            try:
-                situation.observation = situation.environment.step(answer.action)
-            except EpisodeLost as error:
-                situation.problem = str(error)
+        if answer.action is None:
+            situation.changed = None if situation.picture is None else False
+            return
+        try:
+            situation.observation = situation.environment.step(answer.action)
+            self._look(situation)
+        except EpisodeLost as error:
+            situation.problem = str(error)
+
+    def _look(self, situation: Situation) -> None:
+        """Draw the screen for an agent with eyes that has another step to make."""
+        if self.spec.pictures == "none" or situation.environment.done:
+            return
+        before, situation.picture = situation.picture, screenshot_of(situation.environment, self.spec.pictures)
+        situation.changed = None if before is None else not nearly_same(before, situation.picture)
 
     def _settle(self) -> None:
         """Take the episodes that are at their end off the floor."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from zoo.schema import GGUFSpec, GRPOSpec, MergeSpec, SFTSpec, StageSpec
 
-__all__ = ["Need", "linear_shapes", "need", "parameters"]
+__all__ = ["Need", "linear_shapes", "need", "parameters", "weights"]
 
 _BYTES = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0}
 # Bytes a weight, scales included (gguf: GGML_QUANT_SIZES); of the mixtures, as measured on SmolLM2-135M, whose rows do
@@ -78,6 +78,14 @@ def need(spec: StageSpec, config: Mapping[str, Any]) -> Need | None:
     return None
 
 
+def weights(spec: StageSpec, config: Mapping[str, Any]) -> int | None:
+    """Bytes of the checkpoint that a stage leaves; None for a kind that leaves none."""
+    if isinstance(spec, SFTSpec | GRPOSpec):
+        return int(parameters(config) * _BYTES[spec.save_dtype])
+    merged = need(spec, config) if isinstance(spec, MergeSpec) else None
+    return merged.disk_bytes if merged else None
+
+
 def _gguf_bytes(type_: str, config: Mapping[str, Any]) -> float:
     text = config.get("text_config", config)
     whole = text["hidden_size"] % _GGUF_BLOCK == 0
@@ -89,10 +97,15 @@ def _training(spec: SFTSpec | GRPOSpec, config: Mapping[str, Any], count: int) -
     trainable = _trainable(spec, config, count)
     # peft keeps adapters in float32; a full fine-tune has gradients and AdamW's two moments in the weights' own type.
     state = trainable * (4.0 * 4 if spec.lora else width * 3)
-    memory = count * width + state + _activations(spec, config)
+    memory = count * width * _models(spec) + state + _activations(spec, config)
     saved = count * _BYTES[spec.save_dtype]
     checkpoint = trainable * (4.0 if spec.lora else width) * 3
     return Need(int(memory), int(saved + _CHECKPOINTS_KEPT * checkpoint))
+
+
+def _models(spec: SFTSpec | GRPOSpec) -> int:
+    """Copies of the whole model: a KL to a reference needs a second, unless an adapter can be switched off for it."""
+    return 2 if isinstance(spec, GRPOSpec) and spec.trl.get("beta") and spec.lora is None else 1
 
 
 def _trainable(spec: SFTSpec | GRPOSpec, config: Mapping[str, Any], count: int) -> int:
@@ -107,6 +120,9 @@ def _activations(spec: SFTSpec | GRPOSpec, config: Mapping[str, Any]) -> int:
     tokens = int(spec.trl.get("max_length") or _TRL_MAX_LENGTH) + int(spec.trl.get("max_completion_length") or 0)
     kept = _RECOMPUTED if spec.trl.get("activation_checkpointing") else _KEPT
     rows = int(spec.trl.get("per_device_train_batch_size", 8))
+    if isinstance(spec, GRPOSpec) and spec.environment:  # a row is an episode, and each of its steps is one to train on
+        rows *= spec.environment.samples or spec.agent.rounds
+        tokens += spec.agent.answer_tokens
     return int(rows * tokens * text["hidden_size"] * text["num_hidden_layers"] * kept)
 
 

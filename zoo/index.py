@@ -1,6 +1,8 @@
 """The index of the zoo: one entry a published model, as JSON. It comes with the package and is kept on a Hub.
 
-What stands in it was measured by the run that published; nothing is typed by hand. Not here: fetching it, changing it.
+What stands in it was measured by the run that published; nothing is typed by hand. Beside it, `measured/` keeps an
+entry for the last whole run of each recipe, published or not: README's table is made of those. Not here: fetching the
+index, changing it.
 """
 
 import json
@@ -14,11 +16,13 @@ from zoo.records import Metric
 
 __all__ = [
     "FILE_NAME",
+    "MEASURED",
     "REPOSITORY",
     "SHIPPED",
     "Entry",
     "FileEntry",
     "chosen",
+    "measured",
     "parse",
     "read_entry",
     "shipped",
@@ -31,6 +35,8 @@ REPOSITORY = "edgezoo/zoo-index"
 """The dataset on a Hub that keeps it."""
 FILE_NAME = "zoo.json"
 SHIPPED = Path(__file__).parent / "zoo-index.json"
+MEASURED = Path(__file__).parent / "measured"
+"""`<recipe>.json`: the entry of its last whole run, whose `commit` is this repository's, at which the recipe was so."""
 
 _VERSION = 1
 _TABLE = ("recipe", "machine", "minutes", "peak memory", "file", "MB", "success (n, 95 %)", "commit")
@@ -114,6 +120,11 @@ def shipped() -> tuple[Entry, ...]:
     return parse(SHIPPED.read_text("utf-8"))
 
 
+def measured() -> tuple[Entry, ...]:
+    """The last whole run of each recipe that was run to its end, by the records that came with the package."""
+    return tuple(read_entry(file.read_text("utf-8")) for file in sorted(MEASURED.glob("*.json")))
+
+
 def with_entry(entries: Iterable[Entry], new: Entry) -> tuple[Entry, ...]:
     """The entries, one of which is new or takes the place of an older one of its repository."""
     return (*(entry for entry in entries if entry.repository != new.repository), new)
@@ -144,13 +155,13 @@ def chosen(entries: Sequence[Entry], name: str) -> tuple[str, str]:
 
 
 def table(entries: Iterable[Entry]) -> str:
-    """README's table: one row a file of every model that is more than plumbing, as its records say."""
+    """README's table: a row for each checkpoint and each file of what is more than plumbing, as its records say."""
     rows = [_TABLE, tuple("---" for _ in _TABLE)]
     for entry in sorted(entries, key=lambda entry: entry.repository):
         if not entry.tiny:
             rows += [_row(entry, None), *(_row(entry, file) for file in entry.files)]
     if len(rows) == 2:
-        return "No model is in the index that this version came with: `recipes zoo` lists what a Hub has.\n"
+        return "No recipe was run to its end for this version.\n"
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 

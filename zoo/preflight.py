@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from zoo import estimate, registry
-from zoo.check_data import key_variables
+from zoo.check.data import key_variables
 from zoo.errors import EnvironmentFailure, ExportError, Problem
 from zoo.estimate import Need
 from zoo.plan import PlannedStage
 from zoo.recipe import LoadedRecipe
 from zoo.refs import HubRef, StageRef
-from zoo.schema import DataSpec, GGUFSpec, GRPOSpec, Hardware, ONNXSpec, SFTSpec
+from zoo.schema import DataSpec, EvaluateSpec, GGUFSpec, GRPOSpec, Hardware, ONNXSpec, SFTSpec
 
 __all__ = [
     "BaseModel",
@@ -152,6 +152,13 @@ def _wrong(stage: PlannedStage, model: BaseModel, base: str) -> Iterable[tuple[s
     # An exported file brings its template along; what its repository's config says does not matter.
     if stage.kind in _CHAT_KINDS and not model.has_chat_template and not getattr(spec, "file", ""):
         yield "model", f"{base} has no chat template", "start from an instruct model, or add chat_template.jinja to it"
+    if (
+        isinstance(spec, EvaluateSpec | DataSpec)
+        and spec.agent.pictures != "none"
+        and "vision_config" not in model.config
+    ):
+        what = f"the agent sees pictures ({spec.agent.pictures}), but {base} reads text only"
+        yield "model", what, "write agent: {pictures: none}, or start from a model with eyes"
     if isinstance(spec, SFTSpec | GRPOSpec):
         text = model.config.get("text_config", model.config)
         limit, wanted = text.get("max_position_embeddings"), spec.trl.get("max_length")

@@ -1,16 +1,23 @@
-"""What the agent is asked in one step: its task, what it noted before, and the screen, as chat messages."""
+"""What the agent is asked in one step: its task, what it noted before, and the screen, as chat messages.
+
+Where the agent sees a picture, it stands in front of the user's words, where TRL's trainers put that of a row; a row
+keeps its words as they are (`messages`) and its picture beside them, a chat that is to be answered holds both
+(`with_picture`).
+"""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from zoo.actions import SIGNATURES
 from zoo.memory import CountTokens, about_tokens, remembered
 from zoo.schema import AgentSpec
 
-__all__ = ["Chat", "messages", "system_text"]
+__all__ = ["Chat", "messages", "pictures_in", "system_text", "with_picture", "words_of"]
 
-Chat = list[dict[str, str]]
-"""Messages with `role` and `content`."""
+Chat = list[dict[str, Any]]
+"""Messages with `role` and `content`: a text, or parts, each a text or an image, as transformers' templates take them:
+`{"type": "image", "image": <PIL.Image.Image>}`, `{"type": "text", "text": ...}`."""
 
 _CALLS = {name: f"{name}({', '.join(parameter.name for parameter in SIGNATURES[name])})" for name in SIGNATURES}
 
@@ -25,9 +32,14 @@ _MEANINGS = {
     "finish": "end the task; for a question, the message is the answer",
 }
 
+_SEEN = {
+    "none": "the screen as a list of elements with numbers",
+    "plain": "a screenshot, and its elements as a list with numbers,",
+    "marks": "a screenshot whose elements are marked with numbers",
+}
 _OPENPHONE = "\n".join(
     (
-        "You operate a phone. In every step you see the screen as a list of elements with numbers and call one of:",
+        "You operate a phone. In every step you see {seen} and call one of:",
         *(f"- {_CALLS[name]}: {meaning}" for name, meaning in _MEANINGS.items()),
         "Answer in this form and with nothing else:",
         "<REASONING>why this step is the right one</REASONING>",
@@ -40,7 +52,7 @@ _TERSE = "Phone: tap(n) text(s) long_press(n) swipe(n, direction, dist) back() h
 
 def system_text(spec: AgentSpec) -> str:
     """The short function list, in the style of the recipe."""
-    return _OPENPHONE if spec.style == "openphone" else _TERSE
+    return _OPENPHONE.format(seen=_SEEN[spec.pictures]) if spec.style == "openphone" else _TERSE
 
 
 def messages(
@@ -53,7 +65,8 @@ def messages(
     """One step's chat: the system's text, then the user's, in the order of OpenPhone's prompt.
 
     `history` is what `zoo.memory.noted` kept of each step, oldest first; `zoo.memory.remembered` chooses what of it is
-    shown, and `count` tells the tokens of a text where the memory is bounded by them.
+    shown, and `count` tells the tokens of a text where the memory is bounded by them. With `pictures: marks`, the
+    screen is in the picture alone (`with_picture`) and not in the words.
 
     >>> print(messages(AgentSpec(style="terse"), "Open Clock.", [], ";;Home")[1]["content"])
     Task: Open Clock.
@@ -62,9 +75,31 @@ def messages(
     ;;Home
     """
     shown = remembered(spec, history, count)
+    seen = spec.pictures == "marks"
     if spec.style == "openphone":
         past = json.dumps(shown, ensure_ascii=False)
-        user = f"{instruction}\n\nHistory Information: {past}\n\nCurrent Information: {observation}"
+        screen = "" if seen else f" {observation}"
+        user = f"{instruction}\n\nHistory Information: {past}\n\nCurrent Information:{screen}"
     else:
-        user = f"Task: {instruction}\nPast: {' '.join(shown) or 'none'}\nScreen:\n{observation}"
+        screen = "" if seen else f"\n{observation}"
+        user = f"Task: {instruction}\nPast: {' '.join(shown) or 'none'}\nScreen:{screen}"
     return [{"role": "system", "content": system_text(spec)}, {"role": "user", "content": user}]
+
+
+def with_picture(chat: Chat, picture: Any) -> Chat:
+    """The same chat with a picture in front of the user's words."""
+    *before, user = chat
+    parts = [{"type": "image", "image": picture}, {"type": "text", "text": user["content"]}]
+    return [*before, {**user, "content": parts}]
+
+
+def words_of(message: Mapping[str, Any]) -> str:
+    """The text of a message, whatever pictures it holds."""
+    content = message["content"]
+    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+
+
+def pictures_in(chat: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """The pictures of a chat, in order."""
+    parts = [part for message in chat if not isinstance(message["content"], str) for part in message["content"]]
+    return [part["image"] for part in parts if part["type"] == "image"]

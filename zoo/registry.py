@@ -6,7 +6,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-__all__ = ["ENVIRONMENTS", "REWARDS", "STAGES", "StageEntry", "load", "missing_modules"]
+__all__ = ["ENVIRONMENTS", "EPISODE_REWARDS", "REWARDS", "STAGES", "StageEntry", "load", "missing_modules"]
 
 
 @dataclass(frozen=True)
@@ -39,21 +39,22 @@ _ONNX = (*_TORCH, "onnx", "onnxruntime", "onnxruntime_genai", "onnxscript", "onn
 STAGES: dict[str, StageEntry] = {
     "tiny": StageEntry("zoo.schema:TinySpec", "zoo.tiny:run", 1, "model", "train", _TORCH),
     "tiny-rows": StageEntry("zoo.schema:TinyRowsSpec", "zoo.data:run_tiny_rows", 1, "rows", isolated=False),
-    "data": StageEntry("zoo.schema:DataSpec", "zoo.data:run", 1, "rows"),
+    "data": StageEntry("zoo.schema:DataSpec", "zoo.data:run", 2, "rows"),
     "sft": StageEntry("zoo.schema:SFTSpec", "zoo.trainers.sft:run", 1, "model", "train", _TRAINING),
     "merge": StageEntry("zoo.schema:MergeSpec", "zoo.merge:run", 1, "model", "merge", ("torch", "mergekit")),
     "choose": StageEntry(
         "zoo.schema:ChooseSpec", "zoo.choose:run", 1, "model", "cards", ("matplotlib",), isolated=False
     ),
     "grpo": StageEntry("zoo.schema:GRPOSpec", "zoo.trainers.grpo:run", 1, "model", "train", _TRAINING),
-    "evaluate": StageEntry("zoo.schema:EvaluateSpec", "zoo.evaluate:run", 1, "scores", "train", _TORCH),
+    "evaluate": StageEntry("zoo.schema:EvaluateSpec", "zoo.evaluate:run", 2, "scores", "train", _TORCH),
     "gguf": StageEntry("zoo.schema:GGUFSpec", "zoo.exports.gguf:run", 2, "files", "export", _LLAMA),
     "onnx": StageEntry("zoo.schema:ONNXSpec", "zoo.exports.onnx:run", 1, "files", "onnx", _ONNX),
     "verify": StageEntry("zoo.schema:VerifySpec", "zoo.verify:run", 2, "scores", "export", (*_LLAMA, "matplotlib")),
+    "latency": StageEntry("zoo.schema:LatencySpec", "zoo.latency:run", 1, "scores", "export", _LLAMA),
     "publish": StageEntry(
         "zoo.schema:PublishSpec",
         "zoo.publish:run",
-        2,
+        3,
         "publication",
         "cards",
         ("matplotlib",),
@@ -72,6 +73,15 @@ ENVIRONMENTS: dict[str, str] = {
 REWARDS: dict[str, str] = {
     "format": "zoo.rewards:FormatReward",
     "action": "zoo.rewards:ActionReward",
+    "overlong": "zoo.rewards:OverlongReward",
+}
+
+EPISODE_REWARDS: dict[str, str] = {
+    "success": "zoo.rewards:SuccessReward",
+    "sub-goals": "zoo.rewards:SubGoalReward",
+    "readable": "zoo.rewards:ReadableReward",
+    "format": "zoo.rewards:EpisodeFormatReward",
+    "overlong": "zoo.rewards:EpisodeOverlongReward",
 }
 
 

@@ -3,6 +3,7 @@ import json
 import pytest
 from click.testing import CliRunner
 from openai_server import serving
+from PIL import Image
 
 from zoo.actions import Action, write_answer
 from zoo.cli import command
@@ -93,3 +94,19 @@ def test_a_trace_of_an_episode_that_is_not_there_says_which_are(recipes, tmp_pat
     recipes("eval", "random", "--episodes", 2, "--out", tmp_path / "out")
     with pytest.raises(Exception, match="no episode 7; it has 0 to 1"):
         recipes("trace", tmp_path / "out", "--episode", 7)
+
+
+def test_a_trace_becomes_a_picture_that_moves_of_what_was_kept_and_nothing_from_outside(recipes, tmp_path):
+    folder, gif = tmp_path / "out", tmp_path / "episode.gif"
+    recipes("eval", "expert", "--episodes", 1, "--pictures", "--out", folder)
+    steps = json.loads((folder / EPISODES_NAME).read_text("utf-8"))["steps"]
+    recipes("trace", folder, "--episode", 0, "--gif", gif)
+    with Image.open(gif) as moving:
+        assert (moving.n_frames, moving.size) == (len(steps), (540, 1170))
+    text = (folder / EPISODES_NAME).read_text("utf-8")
+    (folder / EPISODES_NAME).write_text(text.replace(steps[0]["picture"], "../../secret.png"), "utf-8")
+    with pytest.raises(Exception, match="lies outside"):
+        recipes("trace", folder, "--episode", 0, "--gif", gif)
+    recipes("eval", "expert", "--episodes", 1, "--out", tmp_path / "bare")
+    with pytest.raises(Exception, match="has no pictures"):
+        recipes("trace", tmp_path / "bare", "--episode", 0, "--gif", gif)

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,12 @@ from zoo.data.played import Played
 from zoo.data.player import chosen_file
 from zoo.data.playing import chosen_episodes
 from zoo.environments.phone import PhoneEnvironment, draw_tasks
+from zoo.environments.pictures import as_png, screenshot_of
 from zoo.errors import DataError, ModelError
 from zoo.prompt import messages
 from zoo.schema import AgentSpec
 from zoo.serving import open_torch
-from zoo.serving.torch_server import application
+from zoo.serving.runtime_server import application
 
 TERSE = {"style": "terse", "observation": "terse", "rounds": 8, "answer_tokens": 24}
 AGENT = AgentSpec.model_validate(TERSE)
@@ -120,6 +122,26 @@ def test_the_key_is_sent_and_stands_in_no_record_note_or_file(
     assert asked[0][0]["authorization"] == "Bearer sk-very-secret"
     written = "".join(file.read_text() for file in tmp_path.rglob("*") if file.is_file())
     assert "sk-very" not in written + json.dumps(result.notes)
+
+
+def test_what_an_agent_with_eyes_was_shown_stands_beside_its_rows_and_in_what_was_asked(
+    made: Any, tmp_path: Path
+) -> None:
+    agent = {**TERSE, "pictures": "marks", "constrained": True}
+    said = json.dumps({"reasoning": "r", "state_assessment": "s", "call": {"name": "home", "arguments": {}}})
+    with serving(lambda body: said) as (url, asked):
+        spec = settings(url, tasks=2, keep="all", agent=agent)
+        rows, result, out = made(spec, scratch=tmp_path)
+        again, _, _ = made(spec, scratch=tmp_path)
+    assert again == rows and len(rows) == result.notes["player"]["answers"] == len(asked)
+    assert len(rows) == len(list((out / "images").iterdir()))
+    environment = PhoneEnvironment(AGENT.observation)
+    environment.reset(draw_tasks("train", 2, seed=0)[0])
+    picture = (out / rows[0]["images"][0]).read_bytes()
+    assert picture == as_png(screenshot_of(environment, "marks"))
+    sent = [body["messages"][-1]["content"][0]["image_url"]["url"] for _, body in asked]
+    assert all(body["response_format"]["type"] == "json_schema" for _, body in asked)
+    assert sent.count("data:image/png;base64," + b64encode(picture).decode()) > 0
 
 
 @pytest.fixture(scope="module")

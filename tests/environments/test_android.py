@@ -1,5 +1,7 @@
+from pathlib import Path
+
 import pytest
-from adb_server import SERIAL, Phone, serving
+from adb_server import SERIAL, Phone, Recorded, serving
 
 from zoo.actions import Action
 from zoo.agent import play
@@ -112,7 +114,7 @@ def test_a_number_that_is_not_there_changes_nothing_and_costs_a_step(phone, envi
 
 def test_marks_are_drawn_on_the_real_screenshot(environment):
     environment.reset(ROTATE_OFF)
-    image = environment.picture()
+    image = environment.screenshot(marks=True)
     assert image.size == (1440, 3120)
     assert image.getpixel((100, 1200)) == (255, 0, 0)
     assert image.getpixel((700, 200)) == (255, 255, 255)
@@ -196,3 +198,81 @@ def _has(split, count):
         return bool(draw_tasks(split, count, 0))
     except ValueError:
         return False
+
+
+DUMPS = {file.stem: file.read_text("utf-8") for file in (Path(__file__).parent / "dumps").glob("*.xml")}
+"""Written by hand in the very form of Android's own dumper (`AccessibilityNodeInfoDumper`), not taken from a device."""
+
+
+def lines_of(name):
+    return screen_text("", [node.line for node in read_hierarchy(DUMPS[name])], "terse").splitlines()[1:]
+
+
+def test_rows_are_read_with_their_summaries_and_the_state_of_the_switch_that_they_turn():
+    assert len(DUMPS) == 5
+    assert lines_of("settings")[:4] == [
+        "Settings",
+        "Profile picture, double tap to open Google Account [1]",
+        "Search settings [2]",
+        "list [3]",
+    ]
+    assert "Network & internet, Mobile, Wi\u2011Fi, hotspot [4]" in lines_of("settings")
+    assert lines_of("display") == [
+        "Navigate up [1]",
+        "Display",
+        "list [2]",
+        "Brightness",
+        "Brightness level, 0.52 Brightness [3]",
+        "Adaptive brightness, Optimizes for available light [4] on",
+        "Dark theme, Will never turn on automatically [5]",
+        "Dark theme [6] off",
+        "Auto-rotate screen [7] on",
+        "Extra dim",
+        "Unavailable while charging",
+    ]
+
+
+def test_names_of_all_scripts_doubles_and_what_has_no_words_are_read():
+    contacts = lines_of("contacts")
+    assert contacts.count('Quick contact for Ana María "Mia" Núñez [6]') == 1
+    assert [line for line in contacts if line.startswith("Ana")] == [f'Ana María "Mia" Núñez [{at}]' for at in (5, 7)]
+    assert {"Łukasz & Zoë <work> [9]", "李小龙 🐉 [11]", "Multi line name [13] chosen"} <= set(contacts)
+    assert "overflow menu [3]" in contacts
+
+
+def test_writing_from_right_to_left_has_no_hidden_marks():
+    arabic = lines_of("arabic")
+    assert arabic[3:] == ["الإنترنت, Home-5G [3]", "وضع الطيران [4] on", "الشبكة الافتراضية الخاصة (VPN), بدون [5]"]
+
+
+def test_a_page_in_a_web_view_has_its_words_once_and_nothing_from_below_the_fold():
+    assert lines_of("webview")[2:] == [
+        "Sign in - Example [3]",
+        "Sign in",
+        "No account yet?",
+        "Create one [4]",
+        "ada@example.org [5] typing",
+        "•••••• [6]",
+        "Keep me signed in [7] on",
+        "Sign in [8]",
+        "logo",
+    ]
+
+
+def test_dumps_are_replayed_and_a_touch_lands_on_what_carries_the_number(monkeypatch):
+    links = {("home", 100, 1000): "settings", ("settings", 0, 1900): "display", ("settings", 0, 760): "arabic"}
+    home = Phone().dump()
+    phone = Recorded(dumps={"home": home, **DUMPS}, links=links)
+    with serving(phone) as port:
+        monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(port))
+        monkeypatch.delenv("ANDROID_SERIAL", raising=False)
+        device = connect()
+        device.sleep = lambda seconds: None
+        environment = AndroidEnvironment("terse", lambda: device)
+        environment.reset(ROTATE_OFF)
+        assert "Search settings [2]" in environment.step(Action("tap", (1,)))
+        assert "Auto-rotate screen [7] on" in environment.step(Action("tap", (9,)))
+        assert "Search settings [2]" in environment.step(Action("back"))
+        assert "وضع الطيران [4] on" in environment.step(Action("tap", (4,)))
+        assert list(environment.numbers) == [1, 2, 3, 4, 5]
+        assert environment.screenshot(marks=True).size == (1440, 3120)

@@ -8,6 +8,7 @@ import pytest
 from zoo.actions import Action
 from zoo.agent import open_environment, play
 from zoo.environments import Task
+from zoo.environments.choosing import EXPERT, choose_tasks
 from zoo.environments.line import Line, screen_text
 from zoo.environments.miniwob import EXPERT_TASKS, HELD_OUT, LEFT_OUT, MiniwobEnvironment, draw_tasks, page_names
 from zoo.environments.miniwob.browser import Browser, missing
@@ -62,6 +63,8 @@ def test_splits_share_no_seed_or_no_page():
     assert draw_tasks("train", 200, seed=3) == train
     with pytest.raises(ValueError, match="at most"):
         draw_tasks("train", 1 << 60, seed=3)
+    with pytest.raises(ValueError, match="ask for held-out-templates"):
+        draw_tasks("held-out-app", 1, seed=3)
 
 
 LINES = [Line(0, "", "", "", "Pick:"), Line(1, "", "click", "selected", "Red"), Line(2, "Button", "click", "", "OK")]
@@ -131,6 +134,59 @@ def test_a_tap_that_hits_nothing_changes_nothing_and_costs_a_step(environment):
 
 
 @needs_browser
+def test_a_screen_is_read_when_the_page_has_come_to_rest(environment):
+    environment.reset(task("click-collapsible-2", 6))
+    shut = len(environment.numbers)
+    opened = environment.step(Action("tap", (1,)))
+    # Its section unfolds for 0.4 s; what is read afterwards stays.
+    assert len(environment.numbers) > shut
+    assert environment.step(Action("wait", (1,))) == opened
+    environment.reset(task("use-autocomplete", 6))
+    environment.step(Action("tap", (1,)))
+    bare = len(environment.numbers)
+    environment.step(Action("text", ("a",)))  # the page waits 0.3 s before it suggests
+    assert len(environment.numbers) > bare
+
+
+@needs_browser
+def test_a_tap_finds_the_part_of_an_element_that_nothing_lies_over(environment):
+    environment.reset(task("click-test-2", 741761182))  # TWO lies over the middle of ONE
+    environment.step(Action("tap", (1,)))
+    assert environment.success()
+
+
+class Restless:
+    """A page that never rests."""
+
+    def __init__(self):
+        self.asked = 0
+
+    def script(self, source, *arguments):
+        self.asked += 1
+        return False
+
+
+def test_a_page_that_never_rests_is_taken_as_it_is():
+    slept = []
+    environment = MiniwobEnvironment(browser=Restless, sleep=slept.append)
+    environment._browser = Restless()
+    environment._settle()
+    assert 1.9 < sum(slept) < 2.1 and environment._browser.asked == len(slept)
+
+
+@needs_pages
+def test_the_splits_that_the_expert_can_demonstrate_hold_out_seeds_and_pages():
+    drawn = {
+        split: choose_tasks(MiniwobEnvironment, split, (EXPERT,), 60, seed=1)
+        for split in ("train", "held-out-parameters", "held-out-templates")
+    }
+    train, seeds, pages = ({one.app for one in tasks} for tasks in drawn.values())
+    assert train == seeds == set(EXPERT_TASKS) - set(HELD_OUT)
+    assert pages == set(EXPERT_TASKS) & set(HELD_OUT) and len(pages) == 3
+    assert not {one.world for one in drawn["train"]} & {one.world for one in drawn["held-out-parameters"]}
+
+
+@needs_browser
 def test_a_wrong_solution_and_a_finish_without_one_are_no_success(environment):
     environment.reset(task("click-test-2"))
     environment.step(Action("tap", (2,)))
@@ -156,7 +212,7 @@ def test_every_task_opens_with_an_instruction_and_something_to_touch(environment
 @needs_browser
 def test_a_screen_is_drawn_with_its_numbers(environment):
     environment.reset(task("click-button"))
-    image = environment.picture()
+    image = environment.screenshot(marks=True)
     assert image.width > 160
     assert (255, 0, 0) in {colour for _, colour in image.getcolors(1 << 24)}
 

@@ -8,7 +8,7 @@ import pytest
 from shortest import can_be_done_in
 
 from zoo.actions import Action, parse, read_answer
-from zoo.environments.phone import TEMPLATES, PhoneEnvironment, answers, draw_tasks, task_count
+from zoo.environments.phone import TEMPLATES, PhoneEnvironment, TenAppPhone, answers, draw_tasks, task_count
 from zoo.environments.phone.apps import COMMANDS, SCREENS
 from zoo.environments.phone.apps.contacts import Contact
 from zoo.environments.phone.machine import observe, touchable, transition, visible
@@ -430,3 +430,35 @@ def test_a_task_is_plain_data():
     assert json.loads(json.dumps(task.parameters)) == [list(pair) for pair in task.parameters]
     assert task.values == dict(task.parameters)
     assert hash(task) == hash(draw_tasks(task.split, 1, seed=0)[0])
+
+
+def test_back_puts_the_keyboard_away_before_it_leaves_the_screen():
+    environment = PhoneEnvironment("terse")
+    task = next(task for task in PhoneEnvironment.draw_tasks("train", 60, 0) if task.template == "contacts.add")
+    environment.reset(task)
+    while environment.layout().keyboard is None:
+        environment.step(environment.expert().action)
+    environment.step(Action("text", ("half a name",)))
+    shown = environment.screenshot()
+    closed = environment.step(Action("back"))
+    assert environment.layout().keyboard is None and environment.screenshot() != shown
+    assert "half a name" in closed and "typing" not in closed
+    assert environment.step(Action("back")) != closed
+    while not environment.done:
+        environment.step(environment.expert().action)
+    assert environment.success()
+
+
+def test_what_has_a_number_lies_below_a_notification():
+    environment = TenAppPhone()
+    notified = 0
+    for task in TenAppPhone.draw_tasks("train", 200, 3):
+        environment.reset(task)
+        environment.step(environment.expert().action)
+        layout = environment.layout()
+        notices = sum(element.on_tap[:1] == ("follow",) for element in layout.elements)
+        if notices and layout.screen.kind == "page":
+            notified += 1
+            edge = max(box.bottom for box in layout.boxes[: 2 * notices])
+            assert all(box.top >= edge for box in layout.touchable[2 * notices :])
+    assert notified > 5

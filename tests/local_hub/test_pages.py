@@ -11,8 +11,8 @@ import pytest
 from hub_requests import Answer, ask
 from huggingface_hub import HfApi
 
+from zoo.cards.markdown import as_html
 from zoo.hub import Endpoint
-from zoo.local_hub.markdown import as_html
 
 HOSTILE = """---
 title: "<script>alert(0)</script>"

@@ -1,17 +1,22 @@
 import json
+from base64 import b64decode
+from io import BytesIO
 
 import pytest
 from openai_server import serving
+from PIL import Image
 
 from zoo.actions import Action, read_answer, write_answer
 from zoo.errors import EnvironmentFailure, ModelError
 from zoo.playground import Endpoint, Judge, ask_endpoint
 from zoo.playground.episodes import EpisodeRecord, StepRecord
 from zoo.playground.judge import question
+from zoo.prompt import with_picture
 from zoo.schema import AgentSpec
 
 CHAT = [{"role": "system", "content": "Operate."}, {"role": "user", "content": "Task: x\nScreen:\n [1] ;click; ;;A"}]
 SPEC = AgentSpec(style="terse", answer_tokens=32)
+PICTURE = Image.new("RGB", (28, 56), "teal")
 
 
 def no_sleep(seconds):
@@ -114,3 +119,14 @@ def test_a_verdict_is_read_from_the_first_line_or_left_open(said, verdict):
 def test_a_server_of_another_kind_is_an_error_that_shows_what_it_said():
     with serving(lambda body: "ok") as (url, _), pytest.raises(ModelError, match="status 404"):
         Endpoint(url.removesuffix("/v1"), "m").complete(CHAT, 8, sleep=no_sleep)
+
+
+def test_a_picture_is_sent_as_a_png_in_a_data_url_and_numbers_that_are_known_narrow_the_schema():
+    chat = with_picture([{"role": "system", "content": "Operate."}, {"role": "user", "content": "Task: x"}], PICTURE)
+    with serving(lambda body: "ok") as (url, asked):
+        ask_endpoint(SPEC.model_copy(update={"constrained": True}), Endpoint(url, "m"))([chat], [[4, 7]])
+    image, words = asked[0][1]["messages"][1]["content"]
+    head, _, data = image["image_url"]["url"].partition(",")
+    assert (head, words) == ("data:image/png;base64", {"type": "text", "text": "Task: x"})
+    assert Image.open(BytesIO(b64decode(data))).tobytes() == PICTURE.tobytes()
+    assert '"enum": [4, 7]' in json.dumps(asked[0][1]["response_format"])

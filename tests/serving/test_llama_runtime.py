@@ -12,7 +12,7 @@ import pytest
 from zoo.errors import DataError, EnvironmentFailure, ExportError
 from zoo.exports.gguf import convert
 from zoo.serving import LlamaRuntime, TorchRuntime, llama_library, open_gguf, open_torch
-from zoo.serving.llama_runtime import default_threads
+from zoo.serving.threads import default_threads
 
 CHAT = [{"role": "user", "content": "Set an alarm for 7:30. Turn on Bluetooth."}]
 OTHER = [{"role": "user", "content": "Set an alarm for 8:15, then delete the note called milk."}]

@@ -45,10 +45,11 @@ def test_torch_and_llama_cpp_draw_alike(torch_runtime: TorchRuntime, llama: Llam
         assert one[0].text == other[0].text
 
 
-def test_a_grammar_holds_for_draws_too(llama: LlamaRuntime) -> None:
+def test_a_grammar_holds_for_draws_too(torch_runtime: TorchRuntime, llama: LlamaRuntime) -> None:
     grammar = 'root ::= "tap(" [1-9] ")"'
-    drawn = {llama.generate(CHATS[:1], 16, grammar, noises=noises(2.0, f"{seed}"))[0].text for seed in range(8)}
-    assert len(drawn) > 1 and all(text.startswith("tap(") and text.endswith(")") for text in drawn)
+    for runtime in (torch_runtime, llama):
+        drawn = {runtime.generate(CHATS[:1], 16, grammar, noises=noises(2.0, f"{seed}"))[0].text for seed in range(8)}
+        assert len(drawn) > 1 and all(text.startswith("tap(") and text.endswith(")") for text in drawn)
 
 
 def test_onnx_runtime_and_genai_draw_what_their_seed_says(onnx_export: "exported_onnx.OnnxExport") -> None:

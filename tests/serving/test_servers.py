@@ -1,5 +1,9 @@
 """Both servers speak to OpenAI's own client: whole answers, streamed ones, and clear refusals."""
 
+import json
+import re
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,11 +12,13 @@ from typing import Any
 
 import pytest
 import uvicorn
+from exported_onnx import OnnxExport
 
 from zoo.errors import EnvironmentFailure, ExportError
-from zoo.serving import LlamaRuntime, TorchRuntime, open_gguf
+from zoo.formats import onnx_files
+from zoo.serving import LlamaRuntime, Runtime, TorchRuntime, open_gguf, open_model
 from zoo.serving.llama_server import ask, llama_server
-from zoo.serving.torch_server import application
+from zoo.serving.runtime_server import application
 
 openai = pytest.importorskip("openai")
 httpx = pytest.importorskip("httpx")
@@ -21,7 +27,7 @@ CHAT = [{"role": "user", "content": "Set an alarm for 7:30. Turn on Bluetooth."}
 
 
 @contextmanager
-def served(runtime: TorchRuntime) -> Iterator[str]:
+def served(runtime: Runtime) -> Iterator[str]:
     config = uvicorn.Config(application(runtime, "lively"), port=0, log_level="error", lifespan="off")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
@@ -36,6 +42,13 @@ def served(runtime: TorchRuntime) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def torch_address(torch_runtime: TorchRuntime) -> Iterator[str]:
     with served(torch_runtime) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def onnx_address(onnx_export: OnnxExport) -> Iterator[str]:
+    graph = onnx_export.folder / onnx_files.FILES["int8"]
+    with open_model(graph, threads=1, lookup=True) as runtime, served(runtime) as address:
         yield address
 
 
@@ -74,6 +87,70 @@ def test_llama_cpps_server_answers_under_a_grammar(llama_address: str) -> None:
     assert answer["message"]["content"].startswith("tap(") and answer["finish_reason"] == "stop"
     with pytest.raises(ExportError, match=r"llama\.cpp refuses /v1/chat/completions"):
         ask(llama_address, "/v1/chat/completions", {"max_tokens": 1})
+
+
+CALL = r'root ::= "tap(" [1-9] ")" | "text(\"" [a-z]{1,4} "\")"'
+SCHEMA = {
+    "type": "object",
+    "properties": {"name": {"enum": ["tap", "back"]}, "index": {"type": "integer", "minimum": 1, "maximum": 9}},
+    "required": ["name", "index"],
+    "additionalProperties": False,
+}
+
+
+@pytest.mark.parametrize("server", ["torch_address", "onnx_address", "llama_address"])
+def test_answers_are_kept_to_a_grammar_or_a_schema_whatever_serves(server: str, request: pytest.FixtureRequest) -> None:
+    api = client(request.getfixturevalue(server))
+    asked = {"model": "lively", "messages": CHAT, "max_tokens": 60, "temperature": 0}
+    for name in ("grammar",) if server == "llama_address" else ("grammar", "guided_grammar"):
+        limited = api.chat.completions.create(**asked, extra_body={name: CALL}).choices[0]
+        assert re.fullmatch(r'tap\([1-9]\)|text\("[a-z]{1,4}"\)', limited.message.content)
+        assert limited.finish_reason == "stop"
+    described = {"type": "json_schema", "json_schema": {"name": "call", "schema": SCHEMA, "strict": True}}
+    data = json.loads(api.chat.completions.create(**asked, response_format=described).choices[0].message.content)
+    assert data["name"] in ("tap", "back") and 1 <= data["index"] <= 9
+    stream = api.chat.completions.create(
+        **asked, response_format=described, stream=True, stream_options={"include_usage": True}
+    )
+    chunks = list(stream)
+    assert json.loads("".join(one.choices[0].delta.content or "" for one in chunks if one.choices)) == data
+    assert sum(bool(one.choices and one.choices[0].delta.content) for one in chunks) > 3, "in parts, as they come"
+    assert chunks[-1].usage.completion_tokens > 3
+
+
+def test_a_graph_is_served_with_its_own_answers(onnx_address: str, onnx_export: OnnxExport) -> None:
+    with open_model(onnx_export.folder / onnx_files.FILES["int8"], threads=1) as runtime:
+        wanted = runtime.generate([CHAT], 12)[0].text
+    asked = {"model": "lively", "messages": CHAT, "max_tokens": 12, "temperature": 0}
+    for _ in range(2):
+        answer = client(onnx_address).chat.completions.create(**asked)
+        assert answer.choices[0].message.content == wanted
+
+
+def test_a_grammar_that_does_not_read_is_refused_before_anything_is_said(onnx_address: str) -> None:
+    for wrong in (
+        {"grammar": "root ::= missing"},
+        {"response_format": {"type": "yaml"}},
+        {"response_format": {"type": "json_schema"}},
+        {"guided_json": "{"},
+        {"grammar": 3},
+    ):
+        answer = httpx.post(f"{onnx_address}/v1/chat/completions", json={"messages": CHAT, "stream": True, **wrong})
+        assert answer.status_code == 400 and answer.json()["error"]["type"] == "invalid_request_error"
+
+
+def test_the_command_serves_a_graph_with_measured_threads(onnx_export: OnnxExport) -> None:
+    graph = onnx_export.folder / onnx_files.FILES["int8"]
+    code = "from zoo.cli import main; main()"
+    command = [sys.executable, "-c", code, "serve", str(graph), "--port", "0", "--lookup", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        told = json.loads(process.stdout.readline())
+        answer = client(told["url"].removesuffix("/v1")).chat.completions.create(
+            model=told["model"], messages=CHAT, max_tokens=4
+        )
+        process.terminate()
+    assert told["runtime"] == "onnxruntime" and told["threads"] >= 1 and told["resident_bytes"] > 0
+    assert answer.usage.completion_tokens == 4 and process.returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,22 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
         "grpo",
         {"lora": LORA, "trl": {**GROUPS, "max_steps": 8, "steps_per_generation": 2}},
     ),
+    "grpo with groups sampled again": (
+        "grpo",
+        {"dynamic_sampling": {"rounds": 2}, "denoise": {"balance": True}, "trl": {**GROUPS, "max_steps": 7}},
+    ),
+    "grpo on episodes": (
+        "grpo",
+        {
+            "environment": {"tasks": 6, "samples": 1},
+            "agent": {"style": "terse", "observation": "terse", "rounds": 2, "answer_tokens": 24},
+            "rewards": [{"name": "success"}, {"name": "readable"}],
+            "dynamic_sampling": {"rounds": 1},
+            "denoise": {"spread": 0.0, "signed": False},
+            "trl": {name: value for name, value in GROUPS.items() if name != "max_completion_length"}
+            | {"max_steps": 7},
+        },
+    ),
 }
 
 
@@ -29,8 +45,8 @@ def begin(tmp_path: Path, taught_llama: Path) -> Any:
 
     def make(case: str, name: str) -> Run:
         kind, settings = CASES[case]
-        usual = {"kind": kind, "model": "a/b", "data": "stage:rows", "checkpoint_steps": 2}
-        usual |= {"dtype": "float32", "save_dtype": "float32"}
+        usual = {"kind": kind, "model": "a/b", "checkpoint_steps": 2, "dtype": "float32", "save_dtype": "float32"}
+        usual |= {} if "environment" in settings else {"data": "stage:rows"}
         return Run(kind, {**usual, **settings}, tmp_path / name, {"model": taught_llama, "data": data})
 
     return make

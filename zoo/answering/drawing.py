@@ -5,41 +5,46 @@ kept on disk. At temperature 0 both are greedy.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from inspect import signature
-from typing import Any
+from typing import Protocol
 
 from zoo.answering.endpoint import answered
 from zoo.answering.kept import KeptAnswers
-from zoo.answering.models import ask_runtime, grammar_for
+from zoo.answering.models import Numbers, ask_runtime, grammar_for, numbers_of
 from zoo.prompt import Chat
 from zoo.schema import AgentSpec
 from zoo.serving import Generation, Noise, Runtime
 
 __all__ = ["Draw", "draw_endpoint", "draw_runtime", "seed_number"]
 
-Draw = Callable[[Sequence[Chat], Sequence[str]], Sequence[Generation]]
-"""A model: a batch of chats and a seed for each -> answers with their cost, in the same order."""
+
+class Draw(Protocol):
+    """A model: a batch of chats and a seed for each -> answers with their cost, in the same order.
+
+    `numbers`: see `zoo.answering.models.Ask`.
+    """
+
+    def __call__(
+        self, chats: Sequence[Chat], seeds: Sequence[str], numbers: Numbers | None = None, /
+    ) -> Sequence[Generation]: ...
 
 
 def draw_runtime(spec: AgentSpec, runtime: Runtime, temperature: float) -> Draw:
-    """A local runtime. Raises ModelError when the agent is constrained and the runtime cannot be."""
+    """A local runtime. Raises ModelError when the agent is constrained or sees pictures and the runtime cannot."""
     greedy = ask_runtime(spec, runtime)  # also refuses what cannot work
-    if not temperature:
-        return lambda chats, seeds: greedy(chats)
-    generate: Any = runtime.generate
-    constrained = spec.constrained and "grammar" in signature(generate).parameters
 
-    def draw(chats: Sequence[Chat], seeds: Sequence[str]) -> list[Generation]:
+    def draw(chats: Sequence[Chat], seeds: Sequence[str], numbers: Numbers | None = None) -> Sequence[Generation]:
+        if not temperature:
+            return greedy(chats, numbers)
         noises = [Noise(temperature, seed) for seed in seeds]
-        if not constrained:
+        if not spec.constrained:
             return runtime.generate(chats, spec.answer_tokens, noises=noises)
+        shown = numbers_of(chats, numbers)
         return [
-            answer
-            for chat, noise in zip(chats, noises, strict=True)
-            for answer in generate([chat], spec.answer_tokens, grammar=grammar_for(spec, chat), noises=[noise])
+            runtime.generate([chat], spec.answer_tokens, grammar_for(spec, chat, its), noises=[noise])[0]
+            for chat, its, noise in zip(chats, shown, noises, strict=True)
         ]
 
     return draw
@@ -48,12 +53,12 @@ def draw_runtime(spec: AgentSpec, runtime: Runtime, temperature: float) -> Draw:
 def draw_endpoint(spec: AgentSpec, kept: KeptAnswers, temperature: float) -> Draw:
     """An endpoint, several chats at a time, whose answers are kept."""
 
-    def one(chat: Chat, seed: str) -> Generation:
-        return answered(spec, chat, partial(kept.complete, temperature=temperature, seed=seed_number(seed)))
+    def one(chat: Chat, seed: str, shown: Sequence[int]) -> Generation:
+        return answered(spec, chat, shown, partial(kept.complete, temperature=temperature, seed=seed_number(seed)))
 
-    def draw(chats: Sequence[Chat], seeds: Sequence[str]) -> list[Generation]:
+    def draw(chats: Sequence[Chat], seeds: Sequence[str], numbers: Numbers | None = None) -> list[Generation]:
         with ThreadPoolExecutor(kept.endpoint.parallel) as pool:
-            return list(pool.map(one, chats, seeds))
+            return list(pool.map(one, chats, seeds, numbers_of(chats, numbers)))
 
     return draw
 

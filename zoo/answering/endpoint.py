@@ -7,6 +7,7 @@ this machine is sent. A constrained agent is kept to its grammar by `response_fo
 
 import os
 import time
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -15,14 +16,15 @@ from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Any
 
-from zoo.action_grammar import answer_schema, numbers_on, read_data
-from zoo.answering.models import Ask
+from zoo.action_grammar import answer_schema, read_data
+from zoo.answering.models import Ask, Numbers, numbers_of
 from zoo.answering.pace import Pace
+from zoo.environments.pictures import as_png
 from zoo.errors import EnvironmentFailure, ModelError
 from zoo.schema import AgentSpec, EndpointSpec
 from zoo.serving import Chat, Generation
 
-__all__ = ["Endpoint", "answered", "ask_endpoint", "endpoint_of"]
+__all__ = ["Endpoint", "answered", "ask_endpoint", "endpoint_of", "sent"]
 
 _TRIES = 5
 _FIRST_WAIT_SECONDS = 1.0
@@ -87,12 +89,7 @@ class Endpoint:
     def _body(
         self, chat: Chat, tokens: int, schema: Mapping[str, Any] | None, temperature: float, seed: int | None
     ) -> dict[str, Any]:
-        body: dict[str, Any] = {
-            "model": self.model,
-            "messages": list(chat),
-            "max_tokens": tokens,
-            "temperature": temperature,
-        }
+        body = {"model": self.model, "messages": sent(chat), "max_tokens": tokens, "temperature": temperature}
         if seed is not None:
             body["seed"] = seed
         if schema is not None:
@@ -163,16 +160,39 @@ def ask_endpoint(spec: AgentSpec, endpoint: Endpoint) -> Ask:
     if not endpoint.url.startswith(("http://", "https://")):
         raise EnvironmentFailure(f"{endpoint.url}: no endpoint; write http://host:port/v1")
 
-    def ask(chats: Sequence[Chat]) -> list[Generation]:
+    def one(chat: Chat, shown: Sequence[int]) -> Generation:
+        return answered(spec, chat, shown, endpoint.complete)
+
+    def ask(chats: Sequence[Chat], numbers: Numbers | None = None) -> list[Generation]:
         with ThreadPoolExecutor(endpoint.parallel) as pool:
-            return list(pool.map(lambda chat: answered(spec, chat, endpoint.complete), chats))
+            return list(pool.map(one, chats, numbers_of(chats, numbers)))
 
     return ask
 
 
-def answered(spec: AgentSpec, chat: Chat, complete: Callable[..., Generation]) -> Generation:
-    """An agent's answer by `complete(chat, tokens, schema)`, which a constrained agent is kept to the schema of."""
+def answered(spec: AgentSpec, chat: Chat, shown: Sequence[int], complete: Callable[..., Generation]) -> Generation:
+    """An agent's answer by `complete(chat, tokens, schema)`; a constrained agent is kept to the schema of the numbers
+    that it is shown."""
     if not spec.constrained:
         return complete(chat, spec.answer_tokens)
-    said = complete(chat, spec.answer_tokens, answer_schema(numbers_on(chat[-1]["content"])))
+    said = complete(chat, spec.answer_tokens, answer_schema(shown))
     return replace(said, text=read_data(said.text))
+
+
+def sent(chat: Chat) -> list[dict[str, Any]]:
+    """A chat as OpenAI's protocol has it: a picture is a PNG in a data URL."""
+    return [_sent(message) for message in chat]
+
+
+def _sent(message: Mapping[str, Any]) -> dict[str, Any]:
+    content = message["content"]
+    if isinstance(content, str):
+        return dict(message)
+    return {**message, "content": [_sent_part(part) for part in content]}
+
+
+def _sent_part(part: Mapping[str, Any]) -> dict[str, Any]:
+    if part["type"] != "image":
+        return dict(part)
+    data = b64encode(as_png(part["image"])).decode()
+    return {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}}

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo import fingerprint
-from zoo.answering.endpoint import Endpoint
+from zoo.answering.endpoint import Endpoint, sent
 from zoo.serving import Chat, Generation
 
 __all__ = ["KeptAnswers", "Spent"]
@@ -52,7 +52,7 @@ class KeptAnswers:
 
         Raises ModelError as `Endpoint.complete` does; what was answered before stays.
         """
-        asked = [self.endpoint.model, list(chat), tokens, schema, temperature, seed]
+        asked = [self.endpoint.model, sent(chat), tokens, schema, temperature, seed]
         file = self.folder / f"{fingerprint.of_data(asked)}.json"
         if file.is_file():
             return Generation(**json.loads(file.read_text("utf-8")))

@@ -1,26 +1,36 @@
 """Loaded models as agents: a chat of each situation, an answer, and what it cost.
 
-A constrained agent is kept to the grammar of the numbers on its own screen, by runtimes that can (llama.cpp); others
-say so before they answer anything.
+A constrained agent is kept to the grammar of the numbers on its own screen, by runtimes that can; others say so before
+they answer anything.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import signature
-from typing import Any
+from typing import Any, Protocol
 
 from zoo.action_grammar import answer_grammar, numbers_on
 from zoo.agent import Chat, Situation, chat_of
 from zoo.errors import ModelError
 from zoo.memory import CountTokens, about_tokens
+from zoo.prompt import words_of
 from zoo.schema import AgentSpec
 from zoo.serving import Generation, Runtime
 
-__all__ = ["Ask", "ModelAgent", "ask_runtime", "grammar_for"]
+__all__ = ["Ask", "ModelAgent", "Numbers", "ask_runtime", "grammar_for", "numbers_of"]
 
-Ask = Callable[[Sequence[Chat]], Sequence[Generation]]
-"""A model: a batch of chats -> answers with their cost, in the same order."""
+Numbers = Sequence[Sequence[int]]
+"""For each chat, the numbers on its screen."""
+
+
+class Ask(Protocol):
+    """A model: a batch of chats -> answers with their cost, in the same order.
+
+    `numbers` keep a constrained agent to what is on its screens; without them, they are read from the chats' text.
+    """
+
+    def __call__(self, chats: Sequence[Chat], numbers: Numbers | None = None, /) -> Sequence[Generation]: ...
 
 
 @dataclass
@@ -36,7 +46,9 @@ class ModelAgent:
 
     def __call__(self, situations: Sequence[Situation]) -> list[str]:
         """Answer every situation."""
-        answers = self.ask([chat_of(self.spec, one, self.count) for one in situations])
+        chats = [chat_of(self.spec, one, self.count) for one in situations]
+        numbers = [one.environment.numbers for one in situations] if self.spec.constrained else None
+        answers = self.ask(chats, numbers)
         for situation, answer in zip(situations, answers, strict=True):
             self.spent[situation.task.id].append(answer)
         return [answer.text for answer in answers]
@@ -45,22 +57,43 @@ class ModelAgent:
 def ask_runtime(spec: AgentSpec, runtime: Runtime) -> Ask:
     """A local runtime, greedy; one chat after the other where each has a grammar of its own.
 
-    Raises ModelError when the agent is constrained and the runtime cannot decode under a grammar.
+    Raises ModelError when the agent is constrained and the runtime cannot decode under a grammar, and when the agent
+    sees pictures and the runtime or its model does not.
     """
-    if not spec.constrained:
-        return lambda chats: runtime.generate(chats, spec.answer_tokens)
+    if spec.pictures != "none" and not getattr(runtime, "sees_pictures", False):
+        raise ModelError(
+            f"{type(runtime).__name__} answers about words only here; open a checkpoint with eyes in torch, ask an "
+            "endpoint, or set agent.pictures to none"
+        )
     generate: Any = runtime.generate
-    if "grammar" not in signature(generate).parameters:
+    if spec.constrained and "grammar" not in signature(generate).parameters:
         raise ModelError(
             f"{type(runtime).__name__} cannot keep answers to a grammar; export the model to GGUF, ask an endpoint, "
             "or set agent.constrained to false"
         )
-    return lambda chats: [
-        answer for chat in chats for answer in generate([chat], spec.answer_tokens, grammar=grammar_for(spec, chat))
-    ]
+
+    def ask(chats: Sequence[Chat], numbers: Numbers | None = None) -> Sequence[Generation]:
+        if not spec.constrained:
+            return runtime.generate(chats, spec.answer_tokens)
+        shown = numbers_of(chats, numbers)
+        return [
+            generate([chat], spec.answer_tokens, grammar=grammar_for(spec, chat, its))[0]
+            for chat, its in zip(chats, shown, strict=True)
+        ]
+
+    return ask
 
 
-def grammar_for(spec: AgentSpec, chat: Chat) -> str:
-    """The grammar of an answer to this chat. Each prose part may have as many characters as the answer has tokens:
-    at four characters a token, both leave half of the tokens to the tags and the call."""
-    return answer_grammar(numbers_on(chat[-1]["content"]), spec.answer_tokens)
+def numbers_of(chats: Sequence[Sequence[Mapping[str, Any]]], numbers: Numbers | None) -> Numbers:
+    """The numbers that are given, else those in the words of each chat."""
+    return [numbers_on(words_of(chat[-1])) for chat in chats] if numbers is None else numbers
+
+
+def grammar_for(spec: AgentSpec, chat: Chat, numbers: Sequence[int] | None = None) -> str:
+    """The grammar of an answer to this chat, for the numbers on its screen (those in its words when none are given).
+
+    Each prose part may have as many characters as the answer has tokens: at four characters a token, both leave half of
+    the tokens to the tags and the call.
+    """
+    (shown,) = numbers_of([chat], None if numbers is None else [numbers])
+    return answer_grammar(shown, spec.answer_tokens)

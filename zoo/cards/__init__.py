@@ -5,18 +5,22 @@ only, and what did not run says *not run*. Of models, their exports, adapters, d
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from shlex import quote
 from typing import Any
 
 from zoo import shipped
 from zoo.cards import cost, lineage, making, metadata, plots, results, tables
-from zoo.cards.results import ExportedFile
-from zoo.licences import Licence, known
+from zoo.cards.data import CardData, PublishedRows, RecipeFacts
+from zoo.cards.exported import ExportedFile, Exports
+from zoo.formats import onnx_files
+from zoo.licences import known
 from zoo.records import StageRecord
 
 __all__ = [
+    "FILE_PLOTS",
     "CardData",
+    "ExportedFile",
+    "Exports",
     "PublishedRows",
     "RecipeFacts",
     "adapter_card",
@@ -24,108 +28,36 @@ __all__ = [
     "eval_results",
     "gguf_card",
     "model_card",
+    "onnx_card",
     "pictures",
     "space_card",
 ]
 
+FILE_PLOTS = (plots.FILES, plots.COST)
+"""The pictures that the cards of exports show."""
+
 EVAL_RESULTS_FOLDER = ".eval_results"  # huggingface_hub.constants has it too; importing that here would cost start-up
+
+# What a template may call, by its own name.
+_WRITERS = (
+    tables.figure, tables.interval, tables.number, tables.percent, tables.size, tables.span, tables.fenced,
+    making.hardware, results.exports_table, results.measured_table, results.withheld,
+)  # fmt: skip
 
 # What each split of a world holds; a card lists those that were not measured, too.
 _SPLITS = {
     "train": "the tasks that its demonstrations were drawn from",
     "held-out-parameters": "kinds of task that were demonstrated, with names, times and texts that were not",
     "held-out-templates": "kinds of task that were not demonstrated",
+    "held-out-app": "an app that was not demonstrated",
 }
+_AWAY = "held-out-app"
 
-
-@dataclass(frozen=True)
-class RecipeFacts:
-    """The recipe behind a publication."""
-
-    name: str
-    version: int
-    summary: str
-    license: str
-    """SPDX identifier."""
-    seed: int
-    text: str
-    """The YAML as written."""
-    overrides: tuple[str, ...] = ()
-    """What `--set` changed."""
-    tiny: bool = False
-    licence: Licence | None = None
-    """As it was computed from what the model is made of; None when nobody did."""
-
-
-@dataclass(frozen=True)
-class PublishedRows:
-    """The rows of one data stage, as they are published."""
-
-    record: StageRecord
-    columns: Mapping[str, str]
-    """Column -> its type in JSON, of the first row."""
-    pictures: bool = False
-
-    @property
-    def name(self) -> str:
-        """The stage's name, which is the configuration's."""
-        return self.record.name
-
-
-@dataclass(frozen=True)
-class CardData:
-    """Everything that the cards of one publication are written from."""
-
-    repo: str
-    """`owner/name` of the checkpoint; the exports are in `owner/name-GGUF`."""
-    recipe: RecipeFacts
-    model: str
-    """What was published, as it was resolved: `stage:KEY` or `repo@commit`."""
-    lineage: Mapping[str, StageRecord]
-    """Every stage upstream."""
-    scores: Mapping[str, StageRecord]
-    """Label -> evaluation, in the order of the table."""
-    export: StageRecord | None = None
-    verify: StageRecord | None = None
-    published_files: Mapping[str, str] | None = None
-    """File of the export -> its name in the exports' repository."""
-    pipeline_tag: str = "text-generation"
-    latency: StageRecord | None = None
-    """What each file costs to run: metrics `q8_0.decode_tokens_per_second` and the like, see `zoo.cards.results`."""
-    file_scores: Mapping[str, StageRecord] = field(default_factory=dict)
-    """Type of a file (`q8_0`) -> the evaluation that acted with that very file."""
-    adapter_of: StageRecord | None = None
-    """The training stage whose adapter is published too."""
-    rows: "tuple[PublishedRows, ...]" = ()
-    """The data stages that are published too."""
-
-    @property
-    def adapter_repo(self) -> str:
-        """Where the adapter goes."""
-        return f"{self.repo}-adapter"
-
-    @property
-    def rows_repo(self) -> str:
-        """Where the rows go: a dataset, with one configuration a data stage."""
-        return f"{self.repo}-data"
-
-    @property
-    def exports_repo(self) -> str:
-        """Where the exports go."""
-        return f"{self.repo}-GGUF"
-
-    @property
-    def files(self) -> tuple[ExportedFile, ...]:
-        """The published exports, largest first."""
-        if self.export is None:
-            return ()
-        names = self.published_files or {}
-        return results.exported_files(self.export, self.verify, names, self.latency, self.file_scores)
-
-    @property
-    def recommended(self) -> ExportedFile | None:
-        """The smallest file that passed its gate; none when no file did."""
-        return min((file for file in self.files if file.passed), key=lambda file: file.bytes, default=None)
+# What transformers.js calls the graph of that name (its `dtype`).
+_DTYPES = {
+    onnx_files.FILES[variant]: dtype
+    for variant, dtype in {"fp32": "fp32", "fp16": "fp16", "int8": "q8", "int4": "q4"}.items()
+}
 
 
 def model_card(data: CardData) -> str:
@@ -145,14 +77,25 @@ def model_card(data: CardData) -> str:
 
 
 def gguf_card(data: CardData) -> str:
-    """README.md of the exports' repository.
+    """README.md of the GGUF files' repository.
 
-    Raises ValueError when nothing was exported, jinja2.UndefinedError as in `model_card`.
+    Raises ValueError when none were exported, jinja2.UndefinedError as in `model_card`.
     """
-    if data.export is None:
+    if data.gguf is None:
         raise ValueError("a card of exports needs the record of an export")
     head = metadata.gguf_metadata(license=data.recipe.license, repo=data.repo)
-    return _fill("gguf.md.jinja", data, head)
+    return _fill("gguf.md.jinja", data, head, exports=data.gguf)
+
+
+def onnx_card(data: CardData) -> str:
+    """README.md of the ONNX graphs' repository.
+
+    Raises ValueError when none were exported, jinja2.UndefinedError as in `model_card`.
+    """
+    if data.onnx is None:
+        raise ValueError("a card of ONNX graphs needs the record of their export")
+    head = metadata.onnx_metadata(license=data.recipe.license, repo=data.repo)
+    return _fill("onnx.md.jinja", data, head, exports=data.onnx, dtypes=_DTYPES)
 
 
 def adapter_card(data: CardData) -> str:
@@ -189,18 +132,21 @@ def dataset_card(data: CardData, licence: str) -> str:
     return _fill("dataset.md.jinja", data, head, rows_table=making.training_data(made.values()), rows_licence=licence)
 
 
-def space_card(data: CardData, title: str, sdk_version: str) -> str:
-    """README.md of a Space that shows the model and its files; `sdk_version` is Gradio's."""
-    models = [data.repo, *([data.exports_repo] if data.files else [])]
-    head = metadata.space_metadata(license=data.recipe.license, title=title, sdk_version=sdk_version, models=models)
+def space_card(data: CardData, title: str, app: str) -> str:
+    """README.md of a Space that shows the model and its files; `app` is the README.md that its app is shipped with,
+    whose head says how the Hub builds it."""
+    models = [data.repo, *(exports.repo for exports in data.exports)]
+    head = metadata.space_metadata(license=data.recipe.license, title=title, app=app, models=models)
     return _fill("space.md.jinja", data, head, title=title)
 
 
 def pictures(data: CardData) -> dict[str, bytes]:
     """The PNG files that the cards show, by path; none where the records hold nothing to draw. Needs matplotlib."""
+    recommended = [exports.recommended for exports in data.exports if exports.recommended]
     draw: dict[str, Callable[[], bytes]] = {
         plots.SUCCESS: lambda: plots.draw_success(data.scores, data.model),
-        plots.FILES: lambda: plots.draw_files(data.files, data.recommended),
+        plots.FILES: lambda: plots.draw_files(data.files, recommended),
+        plots.COST: lambda: plots.draw_cost(data.files, recommended),
         plots.TRAINING: lambda: plots.draw_training(_made_of(data).values()),
     }
     return {path: draw[path]() for path in _pictures(data)}
@@ -232,8 +178,7 @@ def _fill(template: str, data: CardData, head: str, **more: Any) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    writers = (tables.figure, tables.interval, tables.number, tables.percent, tables.size, tables.span, tables.fenced)
-    environment.filters.update({write.__name__: write for write in writers})
+    environment.filters.update({write.__name__: write for write in _WRITERS})
     return environment.get_template(template).render(head=head, card=data, **_facts(data), **more)
 
 
@@ -241,6 +186,11 @@ def _acted(scores: Mapping[str, StageRecord], trained: StageRecord | None) -> St
     """The evaluation of a training stage's own result."""
     wanted = f"stage:{trained.key}" if trained else None
     return next((record for record in scores.values() if wanted and record.inputs.get("model") == wanted), None)
+
+
+def _has_split(scores: Mapping[str, StageRecord], split: str) -> bool:
+    """Whether the world that was measured in has the split: only the phone with ten apps keeps one away."""
+    return split != _AWAY or any(record.settings["agent"]["world"] == "phone-ten" for record in scores.values())
 
 
 def _command(recipe: RecipeFacts) -> str:
@@ -253,32 +203,27 @@ def _facts(data: CardData) -> dict[str, Any]:
     records = lineage.ordered(data.lineage)
     made_of = _made_of(data)
     publications = {data.repo: data.model}
-    if data.export:
-        publications[data.exports_repo] = f"stage:{data.export.key}"
+    for exports in data.exports:
+        publications[exports.repo] = f"stage:{exports.record.key}"
     if data.adapter_of:
         publications[data.adapter_repo] = f"stage:{data.adapter_of.key}"
     for rows in data.rows:
         publications[f"{data.rows_repo} ({rows.name})"] = f"stage:{rows.record.key}"
     evaluated = list(dict.fromkeys(record.settings["split"] for record in data.scores.values()))
+    if data.space:
+        publications[f"Space {data.repo}"] = data.model
     return {
         "reproduce": _command(data.recipe),
         "tiny": any(record.tiny for record in records.values()),
         "bases": lineage.models(data.lineage, data.model),
         "agent": next((record.settings["agent"] for record in data.scores.values()), None),
-        "own_score": next(
-            (record for record in data.scores.values() if record.inputs.get("model") == data.model), None
-        ),
+        "own_score": data.own_score,
         "splits": _SPLITS,
         "evaluated": evaluated,
-        "not_evaluated": [split for split in _SPLITS if split not in evaluated],
+        "not_evaluated": [split for split in _SPLITS if split not in evaluated and _has_split(data.scores, split)],
         "scores_table": results.scores_table(data.scores, data.model) if data.scores else None,
         "comparisons": results.comparisons(data.scores),
         "stages_table": making.stages_table(records.values()),
-        "exports_table": results.exports_table(data.files, data.recommended) if data.files else None,
-        "withheld": results.withheld(data.verify),
-        "measured_table": results.measured_table(data.files, data.recommended) if data.files else None,
-        "measured_on": making.hardware([data.latency]) if data.latency else None,
-        "files_acted": any(file.success for file in data.files),
         "adapter_score": _acted(data.scores, data.adapter_of),
         "pictures": _pictures(data),
         "terms": known(data.recipe.license),

@@ -16,6 +16,7 @@ __all__ = [
     "gguf_metadata",
     "license_fields",
     "model_metadata",
+    "onnx_metadata",
     "space_metadata",
 ]
 
@@ -91,6 +92,24 @@ def gguf_metadata(*, license: str, repo: str) -> str:
     )
 
 
+def onnx_metadata(*, license: str, repo: str) -> str:
+    """The metadata of the graphs' repository, whose base is the checkpoint's repository.
+
+    `transformers.js` is the library that the Hub shows a line for; the others are tags.
+    """
+    return _rendered(
+        {
+            **license_fields(license),
+            "library_name": "transformers.js",
+            "pipeline_tag": "text-generation",
+            "base_model": repo,
+            "base_model_relation": "quantized",
+            "language": _LANGUAGE,
+            "tags": ["edgezoo", "agent", "phone", "onnx", "onnxruntime", "onnxruntime-genai"],
+        }
+    )
+
+
 def adapter_metadata(*, license: str, base: str, kind: str) -> str:
     """The metadata of an adapter's repository; `base` is what it was trained on, `owner/name`."""
     return _rendered(
@@ -128,25 +147,16 @@ def dataset_metadata(
     return _framed(data.to_yaml())
 
 
-def space_metadata(*, license: str, title: str, sdk_version: str, models: list[str]) -> str:
-    """The metadata of a Space that shows the models; the Hub builds it with Gradio."""
-    from huggingface_hub import SpaceCardData
+def space_metadata(*, license: str, title: str, app: str, models: list[str]) -> str:
+    """The metadata of a Space that shows the models. How it is built (`sdk`, its version, `app_file`, ...) is what the
+    app's own README.md says, `app`; the rest is the publication's."""
+    from huggingface_hub import SpaceCard, SpaceCardData
 
+    read: Any = SpaceCard(app, ignore_metadata_errors=False)
+    shipped = dict(read.data.to_dict())
     stated: dict[str, Any] = license_fields(license)
-    data = SpaceCardData(
-        **stated,
-        title=title,
-        emoji="📱",
-        colorFrom="indigo",
-        colorTo="pink",
-        sdk="gradio",
-        sdk_version=sdk_version,
-        app_file="app.py",
-        pinned=False,
-        models=models,
-        tags=["edgezoo", "agent", "phone"],
-    )
-    return _framed(data.to_yaml())
+    told = {"title": title, "models": models, "tags": ["edgezoo", "agent", "phone"]}
+    return _framed(SpaceCardData(**{**shipped, **stated, **told}).to_yaml())
 
 
 def eval_results_yaml(scores: Mapping[str, StageRecord], model: str, repo: str) -> str | None:

@@ -1,23 +1,35 @@
-"""What a card shows as pictures: success by stage, size against agreement, and how training went. Records in, PNG out.
+"""What a card shows as pictures: success by stage, size against agreement, cost against success, and training.
 
 PNG and not SVG: the Hub, its previews and whoever mirrors a card show it alike. A picture is drawn only of what records
 hold; which ones there will be is known without matplotlib (`names`). Not drawn: what only one point would be on.
 """
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from zoo.cards.results import ExportedFile
+from zoo.cards.exported import ExportedFile
 from zoo.records import Metric, StageRecord
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["FILES", "SUCCESS", "TRAINING", "draw_files", "draw_success", "draw_training", "histories", "names"]
+__all__ = [
+    "COST",
+    "FILES",
+    "SUCCESS",
+    "TRAINING",
+    "draw_cost",
+    "draw_files",
+    "draw_success",
+    "draw_training",
+    "histories",
+    "names",
+]
 
 SUCCESS, FILES, TRAINING = "plots/success.png", "plots/files.png", "plots/training.png"
+COST = "plots/cost.png"
 
 # One hue for what is measured and one for what stands out, both readable by people who are colour-blind.
 _PLAIN, _STRONG, _INK = "#4477aa", "#ee6677", "#333333"
@@ -35,6 +47,8 @@ def names(
         found[SUCCESS] = f"Success rate with its 95 % interval: {told}"
     if len(_agreeing(files)) > 1:
         found[FILES] = "Size of each exported file against its mean KL divergence from the checkpoint"
+    if len(_costed(files)) > 1:
+        found[COST] = "Seconds of one step of the agent against success, for each exported file"
     if drawn := histories(lineage):
         found[TRAINING] = "Training, step by step: " + ", ".join(f"{name} ({unit})" for name, unit, _ in drawn)
     return found
@@ -70,13 +84,13 @@ def draw_success(scores: Mapping[str, StageRecord], model: str) -> bytes:
     return _png(figure)
 
 
-def draw_files(files: Sequence[ExportedFile], recommended: ExportedFile | None) -> bytes:
-    """A point a file: the smaller and the lower, the better; the recommended one stands out."""
+def draw_files(files: Sequence[ExportedFile], recommended: Collection[ExportedFile]) -> bytes:
+    """A point a file: the smaller and the lower, the better; the recommended ones stand out."""
     figure, axes = _figure(2.9)
     for file in _agreeing(files):
         assert file.mean_kl is not None
         megabytes = file.bytes / 1e6
-        axes.plot(megabytes, file.mean_kl.value, "o", color=_STRONG if file == recommended else _PLAIN, markersize=8)
+        axes.plot(megabytes, file.mean_kl.value, "o", color=_STRONG if file in recommended else _PLAIN, markersize=8)
         axes.annotate(file.type, (megabytes, file.mean_kl.value), xytext=(8, 4), textcoords="offset points", fontsize=8)
     axes.margins(x=0.18, y=0.22)
     # A divergence may be 0 to the last bit, which a logarithm cannot show.
@@ -84,6 +98,27 @@ def draw_files(files: Sequence[ExportedFile], recommended: ExportedFile | None) 
     axes.set_xlim(left=0)
     axes.set_xlabel("size, MB")
     axes.set_ylabel("mean KL from the checkpoint, nats")
+    return _png(figure)
+
+
+def draw_cost(files: Sequence[ExportedFile], recommended: Collection[ExportedFile]) -> bytes:
+    """A point a file, with the 95 % interval of its success: the further left and the higher, the better."""
+    figure, axes = _figure(2.9)
+    for file in _costed(files):
+        assert file.step_seconds is not None
+        assert file.success is not None
+        place, rate = (file.step_seconds.value, 100 * file.success.value), file.success
+        color = _STRONG if file in recommended else _PLAIN
+        if rate.low is not None and rate.high is not None:
+            reach = [[max(0.0, place[1] - 100 * rate.low)], [max(0.0, 100 * rate.high - place[1])]]
+            axes.errorbar(*place, yerr=reach, color=_INK, capsize=3, linewidth=1)
+        axes.plot(*place, "o", color=color, markersize=8)
+        axes.annotate(file.type, place, xytext=(8, 4), textcoords="offset points", fontsize=8)
+    axes.margins(x=0.18)
+    axes.set_xlim(left=0)
+    axes.set_ylim(0, 100)
+    axes.set_xlabel("seconds of one step of the agent")
+    axes.set_ylabel("success, % of episodes (line: 95 % interval)")
     return _png(figure)
 
 
@@ -128,6 +163,10 @@ def _rates(scores: Mapping[str, StageRecord]) -> dict[str, Metric]:
 
 def _agreeing(files: Sequence[ExportedFile]) -> list[ExportedFile]:
     return [file for file in files if file.mean_kl is not None]
+
+
+def _costed(files: Sequence[ExportedFile]) -> list[ExportedFile]:
+    return [file for file in files if file.step_seconds is not None and file.success is not None]
 
 
 def _figure(height_inches: float) -> "tuple[Figure, Axes]":

@@ -96,16 +96,16 @@ def _task(spec: "AgentSpec", words: str | None, split: Split, seed: int) -> "Tas
 def _shown(spec: "AgentSpec", runtime: "Runtime", quiet: bool) -> "Answerer":
     """The model as an agent whose every step is printed as it is made."""
     from zoo.actions import read_answer, write
-    from zoo.agent import chat_of
-    from zoo.playground import ask_runtime
+    from zoo.playground import ModelAgent, ask_runtime
 
-    ask = ask_runtime(spec, runtime)
+    agent = ModelAgent(spec, ask_runtime(spec, runtime), lambda text: len(runtime.encode(text)))
 
     def answer(situations: Sequence["Situation"]) -> list[str]:
         (situation,) = situations
         started = perf_counter()
-        (generation,) = ask([chat_of(spec, situation)])
+        agent(situations)
         seconds = perf_counter() - started
+        generation = agent.spent[situation.task.id][-1]
         if not quiet:
             said = read_answer(generation.text)
             click.echo(f"\n{situation.observation}")

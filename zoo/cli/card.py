@@ -18,12 +18,14 @@ from zoo.publish import FOLDERS
 from zoo.recipe import load
 from zoo.schema import PublishSpec
 
-__all__ = ["card"]
+__all__ = ["card", "finished_publication"]
 
 
 @click.command()
 @click.argument("source", metavar="RECIPE|FOLDER")
-@click.option("--part", help="Which repository of a publication: model, GGUF, adapter, data. Default: all.")
+@click.option(
+    "--part", help="Which repository of a publication: model, GGUF, ONNX, adapter, data, space. Default: all."
+)
 @click.option("--open", "as_page", is_flag=True, help="Open it as a page, as the Hub would show it.")
 @click.option("--offline", is_flag=True, help="Ask the embedded Hub only.")
 @overrides
@@ -62,7 +64,7 @@ def _cards(source: str, part: str | None, overrides: tuple[str, ...], tiny: bool
     if folder.is_dir():
         own = folder / "README.md"
         return {"model": own} if own.is_file() else _parts(folder, part)
-    return _parts(_finished(source, overrides, tiny, offline).folder, part)
+    return _parts(finished_publication(source, overrides, tiny, offline).folder, part)
 
 
 def _parts(folder: Path, part: str | None) -> dict[str, Path]:
@@ -74,7 +76,8 @@ def _parts(folder: Path, part: str | None) -> dict[str, Path]:
     return {name: file for name, file in found.items() if part in (None, name)}
 
 
-def _finished(recipe: str, overrides: tuple[str, ...], tiny: bool, offline: bool) -> Finished:
+def finished_publication(recipe: str, overrides: tuple[str, ...], tiny: bool, offline: bool) -> Finished:
+    """The publication of a recipe that was run as it is now. Raises ZooError, with what to run, where it was not."""
     loaded = load(find(recipe), overrides, tiny=tiny)
     outside = Outside(default_root(), offline or tiny)
     stages = plan(loaded.recipe, outside.identify, published_texts(loaded))

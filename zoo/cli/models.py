@@ -12,6 +12,7 @@ from zoo.cli.display import byte_text
 from zoo.cli.hubs import chosen_file
 from zoo.cli.outside import Outside
 from zoo.errors import EnvironmentFailure, ModelError
+from zoo.formats import onnx_files
 from zoo.hub import Pinned
 from zoo.refs import HubRef, parse
 
@@ -22,6 +23,7 @@ __all__ = [
     "DEFAULT_PART",
     "be_quiet",
     "checkpoint",
+    "exported_files",
     "gguf_files",
     "model",
     "open_model",
@@ -50,7 +52,18 @@ def gguf_files(named: str, part: str | None, offline: bool) -> list[Path]:
     with _asked(named, offline) as (pinned, there):
         if not _ggufs(there):
             raise ModelError(f"{pinned.repo} holds no .gguf file; name a repository that does, or a file")
-        return [_one(pinned, _ggufs(there), part)]
+        return [_one(pinned, there, part)]
+
+
+def exported_files(named: str, part: str | None, offline: bool) -> list[Path]:
+    """One exported file of a repository, GGUF or ONNX: `part` is its type, or a word of its name.
+
+    Raises ModelError when there is none, or when there are several and `part` does not say which.
+    """
+    with _asked(named, offline) as (pinned, there):
+        if not _runnable(there):
+            raise ModelError(f"{pinned.repo} holds no .gguf file and no ONNX graph; name a repository that does")
+        return [_one(pinned, there, part)]
 
 
 def checkpoint(named: str, offline: bool) -> Path:
@@ -75,7 +88,7 @@ def model(named: str, part: str | None, offline: bool) -> Path:
             raise ModelError(f"{path} holds {', '.join(file.name for file in found)}; name one of them with --file")
         return found[0]
     with _asked(named, offline) as (pinned, there):
-        return _one(pinned, _ggufs(there), part) if _ggufs(there) else hub.fetch(pinned)
+        return _one(pinned, there, part) if _runnable(there) else hub.fetch(pinned)
 
 
 def require_runtimes() -> None:
@@ -100,10 +113,29 @@ def be_quiet() -> None:
 
 
 def _one(pinned: Pinned, there: dict[str, int], part: str | None) -> Path:
-    if part is None and len(there) > 1:
-        shown = "\n  ".join(f"{path}  {byte_text(size)}" for path, size in there.items())
+    files = _runnable(there)
+    if part is None and len(files) > 1:
+        shown = "\n  ".join(f"{path}  {byte_text(size)}" for path, size in files.items())
         raise ModelError(f"{pinned.repo} holds several files; name one with --file, as in --file q8_0:\n  {shown}")
-    return hub.fetch_file(pinned, chosen_file(part, list(there)) if part else next(iter(there)))
+    typed = {onnx_files.variant_of(Path("export") / path): path for path in files}
+    chosen = typed.get(part) or chosen_file(part, list(files)) if part else next(iter(files))
+    return _graph(pinned, chosen, there) if chosen.endswith(".onnx") else hub.fetch_file(pinned, chosen)
+
+
+def _graph(pinned: Pinned, graph: str, there: dict[str, int]) -> Path:
+    """A graph with what its runtime reads beside it. Real files, since ONNX Runtime follows no link to weights."""
+    folder = default_root() / "graphs" / pinned.repo.replace("/", "--") / pinned.commit
+    own = f"{Path(graph).parent}/" if _genai_config(graph) in there else graph
+    descriptions = [path for path in there if "/" not in path and not path.endswith((".safetensors", ".gguf"))]
+    wanted = [*descriptions, *(path for path in there if path.startswith(own))]
+    missing = [path for path in wanted if not (folder / path).is_file()]
+    if missing:
+        hub.fetch(pinned, folder, missing)
+    return folder / graph
+
+
+def _genai_config(graph: str) -> str:
+    return f"{Path(graph).parent}/{onnx_files.GENAI_CONFIG}"
 
 
 @contextmanager
@@ -128,6 +160,12 @@ def _ggufs(files: dict[str, int]) -> dict[str, int]:
     }
 
 
+def _runnable(files: dict[str, int]) -> dict[str, int]:
+    """The GGUF files, and the graphs that lie where an export puts them."""
+    graphs = {path: size for path, size in files.items() if path in onnx_files.FILES.values()}
+    return {**_ggufs(files), **graphs}
+
+
 def resolve_model(named: str, part: str, offline: bool) -> Path:
     """A file or folder, or what a name of the zoo or `owner/name[@revision][:file]` means, fetched first.
 
@@ -144,11 +182,7 @@ def resolve_model(named: str, part: str, offline: bool) -> Path:
 
 
 def open_model(path: Path, threads: int | None, device: str = "cpu") -> "Runtime":
-    """The runtime of a file or folder. Raises ModelError when it is neither a GGUF file nor a folder."""
-    from zoo.serving import open_gguf, open_torch
+    """The runtime of a file or folder. Raises ModelError when it is none of the forms that `zoo.serving` opens."""
+    from zoo import serving
 
-    if path.is_dir():
-        return open_torch(path, device)
-    if path.suffix != ".gguf":
-        raise ModelError(f"{path}: neither a .gguf file nor a folder with a checkpoint")
-    return open_gguf(path, threads)
+    return serving.open_model(path, threads=threads, device=device)

@@ -21,7 +21,7 @@ from zoo.plan import StageInput
 from zoo.preflight import BaseModel
 from zoo.recipe import LoadedRecipe
 from zoo.refs import HubRef, PathRef, parse
-from zoo.schema import Accepts
+from zoo.schema import Accepts, PublishSpec
 
 __all__ = ["Outside", "published_texts"]
 
@@ -138,10 +138,18 @@ class Outside:
 
 
 def published_texts(loaded: LoadedRecipe) -> str:
-    """A digest of what a publication takes over as written: the recipe's files, overrides and the card templates."""
+    """A digest of what a publication takes over as written: the recipe's files, overrides, the card templates, and the
+    Space's app where one is asked for."""
     templates = {file.name: file.read_text("utf-8") for file in sorted(shipped.folder("cards").glob("*.jinja"))}
+    if any(isinstance(spec, PublishSpec) and spec.space for spec in loaded.recipe.stages.values()):
+        app = shipped.folder("spaces") / "agent"
+        templates |= {str(file.relative_to(app)): fingerprint.of_file(file) for file in _app_files(app)}
     head = loaded.recipe.model_dump(mode="json", include={"name", "version", "summary", "license", "license_reason"})
     return fingerprint.of_data([head, dict(loaded.texts), list(loaded.overrides), loaded.tiny, templates])
+
+
+def _app_files(app: Path) -> list[Path]:
+    return [file for file in sorted(app.rglob("*")) if file.is_file() and "__pycache__" not in file.parts]
 
 
 def _kind(accepts: Accepts) -> Kind:

@@ -38,7 +38,7 @@ def resume(
     outside = Outside(default_root(), offline)
     with outside.keeping_place(repository, offline) as place:
         assert place is not None
-        folder = outside.home / "resumed" / place.repo.replace("/", "--")
+        folder = outside.home / "resumed" / str(place).replace("/", "--")
         call = checkpoints_on_hub.call_of(place, folder)
         ctx.invoke(
             run,

@@ -5,30 +5,26 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any
 
 import click
 import yaml
 from rich.console import Console
 
-from zoo import checkpoints_on_hub, hub, index, machine, preflight
+from zoo import checkpoints_on_hub, machine, preflight
 from zoo.cache import Cache, Finished, default_root
 from zoo.checkpoints_on_hub import Place, keeping
-from zoo.cli import licensing
+from zoo.cli import licensing, publishing
 from zoo.cli.display import LiveWatch, plan_table, results_table, second_text
 from zoo.cli.library import find, overrides, tiny
 from zoo.cli.outside import Outside, published_texts
-from zoo.errors import CacheError, HubError, Problem, RecipeError, ZooError, did_you_mean
-from zoo.hub import Endpoint
+from zoo.errors import CacheError, HubError, Problem, RecipeError, did_you_mean
 from zoo.licences import Licence
 from zoo.plan import PlannedStage, lock, selected
 from zoo.plan import plan as make_plan
-from zoo.publish import Published, enter, repositories
-from zoo.publish import push as push_folder
 from zoo.recipe import LoadedRecipe, load
 from zoo.refs import StageRef
 from zoo.runner import Runner, Watch
-from zoo.schema import PublishSpec
 
 __all__ = ["plan", "run", "status"]
 
@@ -109,12 +105,12 @@ def run(
         stages = make_plan(loaded.recipe, outside.identify, published_texts(loaded))
         names = selected(stages, first=first, last=last, only=only)
         licences = _before(console, loaded, outside, stages, names)
-        target = _target(push, yes, outside, loaded, names)
+        where = publishing.target(push, yes, outside, stages, names)
         if kept:
             checkpoints_on_hub.check(kept, loaded)
             checkpoints_on_hub.restore(kept, outside.cache, stages, lambda line: console.print(line, highlight=False))
         finished = _carry_out(console, loaded, outside, stages, names, force, device, licences, kept)
-        published = _publish(console, loaded, outside, finished, names, target, overwrite)
+        published = publishing.publish(console, loaded, outside, finished, names, where, overwrite)
     console.print(results_table({name: done for name, done in finished.items() if name in names}))
     console.print(f"done in {second_text(time.perf_counter() - started)}")
     if as_json:
@@ -225,24 +221,6 @@ def _licences(
     )
 
 
-def _target(
-    push: bool | None, yes: bool, outside: Outside, loaded: LoadedRecipe, names: list[str]
-) -> Endpoint | Literal["embedded"] | None:
-    """Where the run publishes to. The public Hub's rights are checked, and the user asked, before any training."""
-    specs = [spec for name, spec in loaded.recipe.stages.items() if name in names and isinstance(spec, PublishSpec)]
-    if push is None or not specs:
-        return "embedded" if specs else None
-    if not push:
-        return None
-    endpoint = hub.public_endpoint()
-    for spec in specs:
-        hub.check_rights(endpoint, spec.repo)
-        where = f"{', '.join(repositories(spec))} ({'private' if spec.private else 'public'}) on {endpoint.url}"
-        if not yes and not click.confirm(f"Publish to {where} when every gate has passed?", err=True):
-            raise click.exceptions.Abort
-    return endpoint
-
-
 def _carry_out(
     console: Console,
     loaded: LoadedRecipe,
@@ -278,48 +256,6 @@ def _watching(
     if kept is None:
         return nullcontext(watch)
     return keeping(kept, loaded, cache, watch, lambda line: console.print(f"[yellow]{line}[/]", highlight=False))
-
-
-def _publish(
-    console: Console,
-    loaded: LoadedRecipe,
-    outside: Outside,
-    finished: Mapping[str, Finished],
-    names: list[str],
-    target: Endpoint | Literal["embedded"] | None,
-    overwrite: bool,
-) -> list[dict[str, str]]:
-    published: list[dict[str, str]] = []
-    for name, done in finished.items():
-        spec = loaded.recipe.stages[name]
-        if target is None or name not in names or not isinstance(spec, PublishSpec):
-            continue
-        with outside.embedded() if target == "embedded" else nullcontext(target) as endpoint:
-            message = f"{loaded.name} version {loaded.recipe.version}"
-            pushed = push_folder(
-                done.folder,
-                spec.repo,
-                endpoint,
-                private=spec.private,
-                message=message,
-                overwrite=overwrite,
-                tag=f"v{loaded.recipe.version}" if spec.tag else "",
-                collection=spec.collection or "",
-            )
-            for repo in pushed:
-                console.print(f"[green]→[/] {repo.kind} {repo.repo}@{repo.commit[:10]}", highlight=False)
-                published.append(asdict(repo))
-            _enter(console, done, pushed, endpoint)
-    return published
-
-
-def _enter(console: Console, done: Finished, pushed: list[Published], endpoint: Endpoint) -> None:
-    """Into the Hub's index of the zoo. A publication stands without it, so a refusal is said and fails nothing."""
-    try:
-        entry = enter(done.folder, pushed, endpoint)
-        console.print(f"[green]→[/] entered as {entry.name} into {index.REPOSITORY}", highlight=False)
-    except ZooError as error:
-        console.print(f"[yellow]not entered into {index.REPOSITORY}: {error}[/]", highlight=False)
 
 
 def _json_result(

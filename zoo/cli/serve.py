@@ -1,7 +1,6 @@
 """The command that puts a model behind an OpenAI-compatible endpoint on loopback: serve."""
 
 import json
-import os
 import signal
 import socket
 import time
@@ -24,8 +23,9 @@ _HOST = "127.0.0.1"
 @click.option("--file", "part", metavar="PART", help="Which file, where there are several: a word of its name.")
 @click.option("--port", default=8080, show_default=True, help="0 takes a free one.")
 @click.option("--context", type=click.IntRange(64), default=4096, show_default=True, help="Most tokens, with answer.")
-@click.option("--threads", type=click.IntRange(1), help="Of llama.cpp. Default: as many as measure fastest.")
+@click.option("--threads", default="auto", show_default=True, help="How many, or auto: as many as measure fastest.")
 @click.option("--device", default="auto", show_default=True, help="Of a checkpoint: cpu, cuda, ...")
+@click.option("--lookup", is_flag=True, help="Guess tokens from prompt and earlier answers. Not for GGUF.")
 @click.option("--offline", is_flag=True, help="Ask the embedded Hub only.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line, as soon as it listens.")
 def serve(
@@ -33,25 +33,35 @@ def serve(
     part: str | None,
     port: int,
     context: int,
-    threads: int | None,
+    threads: str,
     device: str,
+    lookup: bool,
     offline: bool,
     as_json: bool,
 ) -> None:
     """Put a model behind an OpenAI-compatible endpoint on loopback, until Ctrl-C.
 
-    A GGUF file is served by llama.cpp's own server (streaming, tools, grammars), a checkpoint folder by torch (greedy
-    text, streaming).
+    A GGUF file is served by llama.cpp's own server (streaming, tools, grammars); an ONNX graph, a folder of ONNX
+    Runtime GenAI and a checkpoint by a server of ours (greedy text, streaming, grammars).
     """
+    counted = _threads(threads)
     models.require_runtimes()
     found = models.model(named, part, offline)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended by another program, it stops in order too
-    if found.is_dir():
-        _serve_checkpoint(found, port, device, as_json)
-    elif found.suffix == ".gguf":
-        _serve_file(found, port, context, threads, as_json)
+    if found.suffix == ".gguf":
+        if lookup:
+            raise ModelError("--lookup: llama.cpp's own server takes no such switch; leave it out for a GGUF file")
+        _serve_file(found, port, context, counted, as_json)
     else:
-        raise ModelError(f"{found}: neither a .gguf file nor a folder with a checkpoint")
+        _serve_runtime(found, port, context, counted, device, lookup, as_json)
+
+
+def _threads(said: str) -> int | None:
+    if said == "auto":
+        return None
+    if not said.isdecimal() or int(said) < 1:
+        raise click.BadParameter(f"{said!r} is neither a number from 1 on nor auto", param_hint="--threads")
+    return int(said)
 
 
 def _serve_file(file: Path, port: int, context: int, threads: int | None, as_json: bool) -> None:
@@ -70,20 +80,27 @@ def _serve_file(file: Path, port: int, context: int, threads: int | None, as_jso
                 time.sleep(3600)
 
 
-def _serve_checkpoint(folder: Path, port: int, device: str, as_json: bool) -> None:
+def _serve_runtime(
+    source: Path, port: int, context: int, threads: int | None, device: str, lookup: bool, as_json: bool
+) -> None:
     import uvicorn
 
     from zoo import machine
-    from zoo.serving import open_torch
-    from zoo.serving.torch_server import application
+    from zoo.serving import open_model
+    from zoo.serving.runtime_server import application
+    from zoo.serving.threads import sweep
 
     models.be_quiet()
     listening = _listen(port)
-    name = folder.resolve().name
-    with open_torch(folder, machine.device(device)) as runtime:
+    name = source.resolve().stem if source.is_file() else source.resolve().name
+    place = machine.device(device)
+    with open_model(source, threads=threads, context=context, device=place, lookup=lookup) as runtime:
+        if threads is None and place == "cpu":
+            sweep(runtime)
         config = uvicorn.Config(application(runtime, name), log_level="warning", lifespan="off", server_header=False)
         address = f"http://{_HOST}:{listening.getsockname()[1]}"
-        _announce(address, name, {"runtime": "torch"}, as_json)
+        told = runtime.describe()
+        _announce(address, name, {"runtime": told.runtime, "threads": told.threads}, as_json)
         with suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listening])
 
@@ -100,7 +117,9 @@ def _listen(port: int) -> socket.socket:
 
 
 def _announce(address: str, name: str, told: dict[str, object], as_json: bool) -> None:
-    resident = _resident_bytes()
+    from zoo.serving.runtime import memory_now
+
+    resident = memory_now().resident_bytes
     if as_json:
         click.echo(json.dumps({"url": f"{address}/v1", "model": name, **told, "resident_bytes": resident}))
         return
@@ -109,9 +128,3 @@ def _announce(address: str, name: str, told: dict[str, object], as_json: bool) -
     click.echo(f"  curl {address}/v1/chat/completions -H 'Content-Type: application/json' \\")
     click.echo("""    -d '{"messages": [{"role": "user", "content": "Hello"}]}'\n""")
     click.echo(f'  openai.OpenAI(base_url="{address}/v1", api_key="none")\n\nCtrl-C ends it.')
-
-
-def _resident_bytes() -> int:
-    """Memory of this process that lies in RAM now, mapped weights included."""
-    pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -15,17 +15,20 @@ if TYPE_CHECKING:
 
 __all__ = ["trace"]
 
+_FRAME_MILLISECONDS = 1200
+
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--episode", type=int, metavar="N", help="Replay this one, from 0. Without it: one line an episode.")
+@click.option("--gif", type=click.Path(path_type=Path), help="With --episode: its pictures as one that moves.")
 @click.option("--failed", is_flag=True, help="Of the list, those alone that were not solved.")
 @click.option("--json", "as_json", is_flag=True, help="JSON lines on standard output.")
-def trace(file: Path, episode: int | None, failed: bool, as_json: bool) -> None:
+def trace(file: Path, episode: int | None, gif: Path | None, failed: bool, as_json: bool) -> None:
     """Replay episodes of FILE: of `recipes eval`, or `episodes.jsonl` of an evaluate stage; a folder will do.
 
-    Each step shows the screen, what the agent said, and what it called. Where screens were kept as pictures, the
-    picture of a step is named under it.
+    Each step shows the screen, what the agent said, and what it called. Where screens were kept as pictures
+    (`recipes eval --pictures`), the picture of a step is named under it, and --gif shows them one after the other.
     """
     from zoo.playground.episodes import EPISODES_NAME, read_episodes
 
@@ -35,6 +38,10 @@ def trace(file: Path, episode: int | None, failed: bool, as_json: bool) -> None:
     if not chosen:
         numbers = f"0 to {max(record.number for record in records)}" if records else "none"
         raise DataError(f"{found}: there is no episode {episode}; it has {numbers}")
+    if gif:
+        if episode is None:
+            raise click.UsageError("--gif needs --episode N")
+        _animate(chosen[0], found.parent, gif)
     shown = [record for record in chosen if not (failed and record.success)]
     if as_json:
         for record in shown:
@@ -68,6 +75,22 @@ def _replay(record: "EpisodeRecord", folder: Path) -> None:
         click.secho(f"  {call}", fg="green" if step.action else "red")
     click.echo()
     _show_end(record)
+
+
+def _animate(record: "EpisodeRecord", folder: Path, gif: Path) -> None:
+    """Write the pictures of an episode as one GIF, whole or not at all."""
+    from PIL import Image
+
+    named = [folder / step.picture for step in record.steps if step.picture]
+    if any(not file.resolve().is_relative_to(folder.resolve()) for file in named):
+        raise DataError(f"{folder}: a picture of episode {record.number} lies outside; use paths within the folder")
+    frames = [Image.open(file).convert("RGB") for file in named if file.is_file()]
+    if not frames:
+        raise DataError(f"{folder}: episode {record.number} has no pictures; they are kept by: recipes eval --pictures")
+    part = gif.with_name(gif.name + ".part")
+    frames[0].save(part, "GIF", save_all=True, append_images=frames[1:], duration=_FRAME_MILLISECONDS, loop=0)
+    part.replace(gif)
+    click.echo(f"{len(frames)} pictures: {gif}", err=True)
 
 
 def _show_end(record: "EpisodeRecord") -> None:

@@ -135,10 +135,15 @@ def _examined(
 
 
 def _files(named: str, part: str | None, offline: bool) -> list[Path]:
-    """The exported files of either kind that are named; on a Hub, GGUF alone."""
+    """The exported files of either kind that are named; of a repository on a Hub, one."""
     from zoo.formats import onnx_files
 
     path = Path(named).expanduser()
+    if not path.exists():
+        fetched = models.exported_files(named, part, offline)
+        if fetched[0].suffix == ".onnx":
+            preflight.check_extra(named, "onnx")
+        return fetched
     found = [path] if path.suffix == ".onnx" and path.is_file() else list(onnx_files.find(path).values())
     chosen = [graph for graph in found if not part or part in (onnx_files.variant_of(graph), graph.name)]
     if not found or (any(path.glob("*.gguf")) and not (part and chosen)):

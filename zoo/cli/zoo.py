@@ -1,5 +1,11 @@
 """The command that lists published models: zoo. And what a name of one stands for, for the commands that take it."""
 
+import json
+import subprocess
+from dataclasses import asdict, replace
+from pathlib import Path
+from shutil import which
+
 import click
 from rich.console import Console
 from rich.table import Table
@@ -16,14 +22,18 @@ __all__ = ["entries", "named", "zoo"]
 
 
 @click.command()
-@click.option("--table", "as_table", is_flag=True, help="README's table, from the index that came with the package.")
+@click.option("--table", "as_table", is_flag=True, help="README's table: the last whole run of each recipe.")
+@click.option("--add", "recipe", metavar="RECIPE", help="Keep what a finished run measured, for README's table.")
 @click.option("--all", "everything", is_flag=True, help="Also what tiny twins published, which proves plumbing only.")
 @click.option("--offline", is_flag=True, help="Ask the embedded Hub only.")
 @click.option("--json", "as_json", is_flag=True, help="The index as JSON, as it is kept on a Hub.")
-def zoo(as_table: bool, everything: bool, offline: bool, as_json: bool) -> None:
+def zoo(as_table: bool, recipe: str | None, everything: bool, offline: bool, as_json: bool) -> None:
     """List the models that recipes published: of the package, of the embedded Hub, and of the public one."""
+    if recipe:
+        click.echo(str(_add(recipe, offline)))
+        return
     if as_table:
-        click.echo(index.table(index.shipped()), nl=False)
+        click.echo(index.table(index.measured()), nl=False)
         return
     found = [entry for entry in entries(offline) if everything or not entry.tiny]
     if as_json:
@@ -33,6 +43,34 @@ def zoo(as_table: bool, everything: bool, offline: bool, as_json: bool) -> None:
         click.echo("nothing yet; `recipes run RECIPE` publishes to the embedded Hub and enters it here")
         return
     Console().print(_table(found))
+
+
+def _add(recipe: str, offline: bool) -> Path:
+    """Keep the entry of a recipe's finished run beside the package's code, with the commit that the recipe is of.
+
+    The run is one of the recipe as it is at this commit, or its key would not be found.
+    """
+    from zoo.cli.card import finished_publication
+    from zoo.publish import entry
+
+    done = finished_publication(recipe, (), False, offline)
+    found = index.read_entry((done.folder / "model" / entry.NAME).read_text("utf-8"))
+    file = index.MEASURED / f"{found.recipe}.json"
+    if not file.parent.is_dir():
+        raise ZooError(f"{file.parent}: is not there; --add works in a checkout of edgezoo")
+    whole = asdict(replace(found, commit=_commit(file.parent)))
+    file.write_text(json.dumps(whole, indent=1, sort_keys=True, ensure_ascii=False) + "\n", "utf-8")
+    return file
+
+
+def _commit(folder: Path) -> str:
+    git = which("git")
+    if git is None:
+        raise ZooError("--add writes down this repository's commit, and git is not installed")
+    said = subprocess.run([git, "-C", str(folder), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    if said.returncode:
+        raise ZooError(f"{folder}: git does not know its commit: {said.stderr.strip()}")
+    return said.stdout.strip()
 
 
 def entries(offline: bool) -> tuple[Entry, ...]:

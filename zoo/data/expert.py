@@ -1,13 +1,20 @@
-"""Episodes of a world's scripted expert, some with a detour, so that their rows also show how to come back."""
+"""Episodes of a world's scripted expert, some with a detour, so that their rows also show how to come back.
+
+For an agent with eyes, each step that is a row has the picture of its screen.
+"""
 
 from collections import Counter
+from pathlib import Path
 from random import Random
 
 from zoo.actions import Action, write_answer
+from zoo.data.pictures import Picture, save
 from zoo.data.rows import Row
 from zoo.data.tasks import drawn_tasks
 from zoo.data.trajectories import Trajectory, TrajectoryStep, rows_of
-from zoo.environments import Closing, Environment, Task
+from zoo.environments import Closing, Environment, PartlyKnown, Task
+from zoo.environments.choosing import EXPERT
+from zoo.environments.pictures import as_png, screenshot_of
 from zoo.records import Progress
 from zoo.registry import ENVIRONMENTS, load
 from zoo.schema import AgentSpec, DataSpec
@@ -19,22 +26,29 @@ _TRIES = 8
 _MOST_ELEMENTS = 12
 
 
-def expert_trajectories(spec: DataSpec, seed: int, progress: Progress) -> tuple[list[Trajectory], Counter[str]]:
-    """The episodes of the expert on `spec.tasks` tasks, and how many episodes there were `direct` and with a `detour`.
+def expert_trajectories(
+    spec: DataSpec, seed: int, progress: Progress, screens: Path | None = None
+) -> tuple[list[Trajectory], Counter[str]]:
+    """The episodes of the expert on `spec.tasks` tasks whose way it knows, and how many there were `direct` and with a
+    `detour`. Pictures wait in the folder `screens`, which an agent with eyes needs: all of them would fill memory.
 
     Raises DataError when the split does not have so many tasks.
     """
-    tasks = drawn_tasks(spec, seed)
+    world = load(ENVIRONMENTS[spec.agent.world])
+    tasks = drawn_tasks(spec, seed, (EXPERT,) if isinstance(world, PartlyKnown) else ())
     trajectories: list[Trajectory] = []
+    rows = 0
     kinds: Counter[str] = Counter()
-    environment: Environment = load(ENVIRONMENTS[spec.agent.world])(spec.agent.observation)
+    environment: Environment = world(spec.agent.observation)
     try:
         for number, task in enumerate(tasks, start=1):
             rng = Random(f"{seed} {task.id}")
-            trajectory = _episode(spec.agent, environment, task, rng, rng.random() < spec.detours)
+            trajectory = _episode(spec.agent, environment, task, rng, rng.random() < spec.detours, screens, rows)
             trajectories.append(trajectory)
-            kinds["direct" if all(step.is_row for step in trajectory.steps) else "detour"] += 1
-            progress(number, len(tasks))
+            learned = sum(step.is_row for step in trajectory.steps)
+            kinds["direct" if learned == len(trajectory.steps) else "detour"] += 1
+            rows += learned
+            progress(number, len(tasks), rows=rows)
     finally:
         if isinstance(environment, Closing):
             environment.close()
@@ -42,14 +56,22 @@ def expert_trajectories(spec: DataSpec, seed: int, progress: Progress) -> tuple[
 
 
 def expert_rows(spec: DataSpec, seed: int, progress: Progress) -> tuple[list[Row], Counter[str]]:
-    """The rows of `expert_trajectories`, one after the other."""
+    """The rows of `expert_trajectories`, one after the other, for an agent without eyes."""
     trajectories, kinds = expert_trajectories(spec, seed, progress)
     return [row for one in trajectories for _, row in rows_of(spec.agent, one)], kinds
 
 
-def _episode(agent: AgentSpec, environment: Environment, task: Task, rng: Random, detour: bool) -> Trajectory:
-    """One episode. The wrong step comes before a random step of the expert's way and is no row: it is told with the
-    expert's assessment, since that is what an agent that strays believes."""
+def _episode(
+    agent: AgentSpec,
+    environment: Environment,
+    task: Task,
+    rng: Random,
+    detour: bool,
+    screens: Path | None,
+    before: int,
+) -> Trajectory:
+    """One episode, after so many rows. The wrong step comes before a random step of the expert's way and is no row: it
+    is told with the expert's assessment, since that is what an agent that strays believes."""
     observation = environment.reset(task)
     task = environment.task
     stray_at = rng.randrange(_way(environment)[0]) if detour else -1
@@ -58,12 +80,21 @@ def _episode(agent: AgentSpec, environment: Environment, task: Task, rng: Random
         step = environment.expert()
         wrong = _wrong_step(environment, observation, rng, agent.rounds) if len(steps) == stray_at else None
         if wrong is None:
-            steps.append(TrajectoryStep(observation, step.answer(agent.style), step.action))
+            pictures = _pictures(agent, environment, screens, before + sum(step.is_row for step in steps))
+            steps.append(TrajectoryStep(observation, step.answer(agent.style), step.action, pictures=pictures))
         else:
             strayed = write_answer("", step.assessed(agent.style), wrong)
             steps.append(TrajectoryStep(observation, strayed, wrong, is_row=False))
         observation = environment.step(wrong or step.action)
     return Trajectory(task.id, task.template, task.instruction, tuple(steps))
+
+
+def _pictures(agent: AgentSpec, environment: Environment, screens: Path | None, number: int) -> tuple[Picture, ...]:
+    """The picture of the screen, saved under the number of its row."""
+    if agent.pictures == "none":
+        return ()
+    assert screens is not None, "an agent with eyes needs a folder for its pictures"
+    return (screens / save(as_png(screenshot_of(environment, agent.pictures)), screens, f"{number:06}"),)
 
 
 def _wrong_step(environment: Environment, observation: str, rng: Random, rounds: int) -> Action | None:

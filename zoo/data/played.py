@@ -11,7 +11,7 @@ from zoo.actions import parse, write
 from zoo.agent import Episode
 from zoo.data.trajectories import Trajectory, TrajectoryStep
 
-__all__ = ["Played", "PlayedLog"]
+__all__ = ["Played", "PlayedLog", "screen_name"]
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,23 @@ class Played:
         told = (task.id, task.template, task.instruction, episode.success, episode.ended, steps)
         return cls(attempt, number, *told, prompt_tokens, answer_tokens)
 
-    def trajectory(self) -> Trajectory:
-        """For its rows."""
-        steps = (TrajectoryStep(seen, said, parse(call) if call else None) for seen, said, call in self.steps)
+    def trajectory(self, screens: Path | None = None) -> Trajectory:
+        """For its rows; of an agent with eyes with the pictures that it was shown, which are in `screens`."""
+        steps = (
+            TrajectoryStep(
+                seen,
+                said,
+                parse(call) if call else None,
+                pictures=(screens / f"images/{screen_name(self.attempt, self.number, at)}.png",) if screens else (),
+            )
+            for at, (seen, said, call) in enumerate(self.steps)
+        )
         return Trajectory(self.task, self.template, self.instruction, tuple(steps))
+
+
+def screen_name(attempt: int, number: int, at: int) -> str:
+    """How the picture of a step is called, without its suffix."""
+    return f"{attempt}-{number}-{at}"
 
 
 class PlayedLog:

@@ -11,7 +11,7 @@ from zoo.formats import gguf_names, onnx_files
 from zoo.memory import CountTokens, about_tokens
 from zoo.records import StageContext
 from zoo.schema import DataSpec, EndpointSpec
-from zoo.serving import Runtime, open_genai, open_gguf, open_onnx, open_torch
+from zoo.serving import open_model
 
 __all__ = ["Player", "chosen_file", "kept_answers", "opened_player"]
 
@@ -37,7 +37,10 @@ def opened_player(spec: DataSpec, ctx: StageContext) -> Iterator[Player]:
         yield Player(draw_endpoint(spec.agent, kept_answers(spec.endpoint, ctx), spec.temperature))
         return
     source = ctx.inputs["model"] if spec.model else ctx.inputs["export"]
-    runtime = _opened(chosen_file(source, spec.file), ctx.device)
+    chosen = chosen_file(source, spec.file)
+    # A checkpoint as the stage `evaluate` opens it: in bfloat16 (half the bytes to read for every token), and each
+    # prompt computed from nothing, since a prompt in two parts is another sum. Files reuse what prompts share.
+    runtime = open_model(chosen, device=ctx.device, dtype="bfloat16", reuse=chosen.is_file())
     try:
         yield Player(draw_runtime(spec.agent, runtime, spec.temperature), lambda text: len(runtime.encode(text)))
     finally:
@@ -69,14 +72,3 @@ def chosen_file(source: Path, word: str) -> Path:
         there = ", ".join(names.values()) or "no checkpoint, GGUF file or ONNX graph"
         raise ModelError(f"`file: {word}` names {len(exact)} files; there is {there}; write a word of one name")
     return exact[0]
-
-
-def _opened(source: Path, device: str) -> Runtime:
-    if source.suffix == ".gguf":
-        return open_gguf(source)
-    if source.suffix == ".onnx":
-        return open_genai(source.parent) if onnx_files.is_genai(source) else open_onnx(source)
-    if source.is_file():
-        raise ModelError(f"{source.name}: neither a checkpoint's folder, nor a .gguf or .onnx file")
-    # As the stage `evaluate` does: half the bytes to read for every token.
-    return open_torch(source, device, "bfloat16")

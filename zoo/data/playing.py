@@ -1,20 +1,24 @@
 """Episodes of a model in the recipe's world, of which the successful ones are kept: rejection sampling.
 
 Every attempt draws with seeds of its own (task, attempt, step), so that neither the batch nor a restart changes what a
-local model does, but for the rounding of sums of padded batches. Not covered: pictures.
+local model does, but for the rounding of sums of padded batches. What an agent with eyes was shown waits in the
+stage's scratch folder beside the episodes.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from zoo.agent import Episode, Situation, chat_of, play
-from zoo.data.played import Played, PlayedLog
+from zoo.data.pictures import save
+from zoo.data.played import Played, PlayedLog, screen_name
 from zoo.data.player import Player, opened_player
 from zoo.data.tasks import drawn_tasks
 from zoo.data.trajectories import Trajectory
 from zoo.environments import Task
+from zoo.environments.pictures import as_png
 from zoo.metrics import rate
 from zoo.records import Metric, StageContext
 from zoo.schema import DataSpec
@@ -38,7 +42,8 @@ def played_trajectories(spec: DataSpec, ctx: StageContext) -> tuple[list[Traject
                 _play(spec, ctx, tasks, attempt, player, log)
     episodes = log.in_order()
     kept, fates = chosen_episodes(episodes, spec.keep)
-    return [played.trajectory() for played in kept], fates, _measured(episodes)
+    screens = None if spec.agent.pictures == "none" else ctx.scratch
+    return [played.trajectory(screens) for played in kept], fates, _measured(episodes)
 
 
 def chosen_episodes(episodes: Sequence[Played], keep: str) -> tuple[list[Played], Counter[str]]:
@@ -81,7 +86,8 @@ def _play(
     left = [number for number in range(len(tasks)) if (attempt, number) not in log.episodes]
     if not left:
         return
-    answerer = _Answerer(spec, f"{ctx.seed} {attempt}", player)
+    numbers = {tasks[number].id: number for number in left}
+    answerer = _Answerer(spec, ctx.seed, attempt, numbers, player, ctx.scratch)
 
     def ended(at: int, episode: Episode) -> None:
         spent = answerer.spent.pop(episode.task.id, [])
@@ -113,19 +119,31 @@ class _Answerer:
     """One attempt's player in the agent's loop; keeps what each step of each task cost."""
 
     spec: DataSpec
-    seed: str
+    seed: int
+    attempt: int
+    numbers: Mapping[str, int]
+    """Of each task that is left, by its id."""
     player: Player
+    screens: Path
 
     def __post_init__(self) -> None:
         self.spent: dict[str, list[Generation]] = defaultdict(list)
 
     def __call__(self, situations: Sequence[Situation]) -> list[str]:
+        for situation in situations:
+            self._keep_screen(situation)
         chats = [chat_of(self.spec.agent, one, self.player.count) for one in situations]
-        seeds = [f"{self.seed} {one.task.id} {len(one.steps)}" for one in situations]
-        answers = self.player.draw(chats, seeds)
+        seeds = [f"{self.seed} {self.attempt} {one.task.id} {len(one.steps)}" for one in situations]
+        numbers = [one.environment.numbers for one in situations] if self.spec.agent.constrained else None
+        answers = self.player.draw(chats, seeds, numbers)
         for situation, answer in zip(situations, answers, strict=True):
             self.spent[situation.task.id].append(answer)
         return [answer.text for answer in answers]
+
+    def _keep_screen(self, situation: Situation) -> None:
+        if situation.picture is not None:
+            name = screen_name(self.attempt, self.numbers[situation.task.id], len(situation.steps))
+            save(as_png(situation.picture), self.screens, name)
 
 
 def _measured(episodes: Sequence[Played]) -> dict[str, Metric]:

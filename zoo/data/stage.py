@@ -66,7 +66,7 @@ def run(spec: DataSpec, ctx: StageContext) -> StageResult:
 
 
 def _expert(spec: DataSpec, ctx: StageContext) -> _Source:
-    trajectories, episodes = expert_trajectories(spec, ctx.seed, ctx.progress)
+    trajectories, episodes = expert_trajectories(spec, ctx.seed, ctx.progress, ctx.scratch)
     return _of_trajectories(spec, trajectories, {"episodes": dict(sorted(episodes.items()))})
 
 

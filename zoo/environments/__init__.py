@@ -10,11 +10,24 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from zoo.actions import Action, write_answer
 
-__all__ = ["Closing", "Environment", "ExpertStep", "Kind", "Observation", "Pictured", "Split", "Style", "Task"]
+__all__ = [
+    "Closing",
+    "Environment",
+    "ExpertStep",
+    "Kind",
+    "Observation",
+    "PartlyKnown",
+    "Pictured",
+    "Pictures",
+    "Split",
+    "Style",
+    "Task",
+]
 
 Split = Literal["train", "held-out-parameters", "held-out-templates", "held-out-app"]
 Style = Literal["openphone", "terse"]
 Observation = Literal["xml", "terse", "xml-bounds"]
+Pictures = Literal["none", "plain", "marks"]
 Kind = Literal["operation", "query"]
 
 
@@ -75,6 +88,10 @@ class Environment(Protocol):
     """The task as `reset` set it up: a world that writes its instructions itself has filled it in."""
 
     @property
+    def numbers(self) -> Sequence[int]:
+        """The numbers of what can be touched on the screen: those of the elements themselves, whatever texts say."""
+
+    @property
     def stored(self) -> Any:
         """All that the world stores, to be compared: two are equal when nothing but the view of it differs."""
 
@@ -116,8 +133,17 @@ class Closing(Protocol):
 
 
 @runtime_checkable
+class PartlyKnown(Protocol):
+    """A world whose expert does not know the way of every task."""
+
+    @staticmethod
+    def expert_knows(task: Task) -> bool:
+        """Whether it knows this one's."""
+
+
+@runtime_checkable
 class Pictured(Protocol):
     """An environment whose screen can be drawn."""
 
-    def picture(self) -> Any:
-        """The screen as a `PIL.Image.Image`, with the numbers of its elements marked on it."""
+    def screenshot(self, marks: bool = False) -> Any:
+        """The screen as a `PIL.Image.Image`, RGB; with `marks`, elements carry their numbers (Set-of-Marks)."""

@@ -1,10 +1,11 @@
 """To a Hub: a folder as one commit of a repository."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from zoo.errors import HubError, did_you_mean
@@ -57,6 +58,7 @@ def upload(
     tag: str = "",
     parent_commit: str = "",
     overwrite: bool = True,
+    instead: Mapping[str, Path] = MappingProxyType({}),
 ) -> str:
     """Make a branch of a repository hold a folder's files, in one commit; returns the commit.
 
@@ -64,7 +66,8 @@ def upload(
     Gradio; a new branch starts where `main` is). When nothing changed there is no new commit, and the head is returned.
     `delete_others` removes what the folder does not have, but not `.gitattributes`, which is the Hub's. `tag` names the
     commit. `parent_commit`: refuse when the branch is elsewhere by now. `overwrite=False`: refuse, before anything is
-    sent, to change or remove a file or to move a tag, also when somebody else pushes meanwhile.
+    sent, to change or remove a file or to move a tag, also when somebody else pushes meanwhile. `instead`: path in the
+    repository -> the file that goes there in place of the folder's own.
 
     Rate limits, failures of the server and connections that break are tried again, with growing pauses; a try that had
     arrived after all is then recognised as "nothing changed". Large files that are there are not sent again, whether
@@ -72,7 +75,7 @@ def upload(
 
     Raises HubError.
     """
-    paths = _uploadable(folder)
+    paths = {**_uploadable(folder), **instead}
     with explained(endpoint, repo), quiet(), _without_xet(endpoint):
 
         def attempt() -> str:
@@ -84,7 +87,8 @@ def upload(
             if branch != "main":
                 api.create_branch(repo, branch=branch, repo_type=kind, exist_ok=True)
             target = Target(api, repo, kind, branch)
-            parent = parent_commit or ("" if overwrite else require_unchanged(target, paths, delete_others, tag))
+            head = "" if overwrite else require_unchanged(target, paths, delete_others, tag)
+            parent = parent_commit or head
             operations = _operations(target, paths, delete_others)
             commit = api.create_commit(
                 repo,

@@ -2,7 +2,7 @@
 
 Private repositories are shown to a browser that gives a token as its password (`/login`). That way in is for reading
 these pages alone: browsers send passwords along unasked, so no call that changes anything accepts one. A card is
-anybody's text: see `markdown`, and the Content-Security-Policy that lets no script run whatever got through.
+anybody's text: see `zoo.cards.markdown`, and the Content-Security-Policy that lets no script run whatever got through.
 """
 
 import base64
@@ -17,9 +17,10 @@ from markupsafe import Markup
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from zoo.cards.markdown import as_html
+from zoo.cards.page import STYLE
 from zoo.local_hub.call import Call, route
 from zoo.local_hub.front_matter import front_matter, metadata
-from zoo.local_hub.markdown import as_html
 from zoo.local_hub.names import KINDS, Kind
 from zoo.local_hub.refusal import Refused, entry_not_found, repository_not_found
 from zoo.local_hub.state import Commit, Repository
@@ -78,7 +79,7 @@ def _known(call: Call) -> bool:
 
 
 def _page(template: str, call: Call, **values: object) -> Response:
-    html = _TEMPLATES.get_template(template).render(known=_known(call), **values)
+    html = _TEMPLATES.get_template(template).render(known=_known(call), style=Markup(STYLE), **values)  # noqa: S704
     return HTMLResponse(html, headers=_HEADERS)
 
 

@@ -94,7 +94,9 @@ def serve(
     note = root / "server.json"
     _write_note(note, {"pid": os.getpid(), "url": endpoint.url, "instance": instance})
     try:
-        log(f"Hub on {endpoint.url}, contents in {root}. For other programs:")
+        log(f"Hub on {endpoint.url}, contents in {root}.")
+        log(f"Its token is in {(root / 'token').resolve()}; give it as the password to see private ones.")
+        log("For other programs:")
         for line in _exports(endpoint, root):
             log(line)
         with suppress(KeyboardInterrupt), _terminated_as_interrupted():

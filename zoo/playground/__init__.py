@@ -8,7 +8,7 @@ from zoo.answering import Ask, Endpoint, ModelAgent, ask_endpoint, ask_runtime
 from zoo.playground.episodes import EPISODES_NAME, EpisodeLog, EpisodeRecord, StepRecord
 from zoo.playground.judge import Judge
 from zoo.playground.scores import Group, groups, measures
-from zoo.playground.session import Session, choose_tasks
+from zoo.playground.session import Session, choose_tasks, recorded
 from zoo.playground.sheets import write_csv, write_xlsx
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "choose_tasks",
     "groups",
     "measures",
+    "recorded",
     "write_csv",
     "write_xlsx",
 ]

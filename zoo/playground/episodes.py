@@ -32,6 +32,8 @@ class StepRecord:
     prompt_tokens: int | None = None
     picture: str | None = None
     """A PNG of the screen, relative to the log's folder."""
+    changed: bool | None = None
+    """Whether the screen was another one than a step before, by their pictures; None where none were taken."""
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,18 @@
 """What episodes measure: AndroidLab's four (arXiv 2410.24024) and their cost, each with its sample and interval.
 
 Sources of the formulas: `Android-Lab/evaluation/task.py` and `generate_result.py`. Two stand-ins are named: the expert
-takes the place of AndroidLab's human in RRR, and equality of text screens that of near-identical screenshots in ROR.
+takes the place of AndroidLab's human in RRR, and equality of text screens that of near-identical screenshots in ROR
+where no pictures were taken.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import mean
 
 from zoo.metrics import average, rate
-from zoo.playground.episodes import EpisodeRecord
+from zoo.playground.episodes import EpisodeRecord, StepRecord
 from zoo.records import Metric
 
 __all__ = ["Group", "groups", "measures", "reasonable_operations"]
@@ -56,7 +57,7 @@ def measures(records: Sequence[EpisodeRecord]) -> dict[str, Metric]:
     won = [record for record in records if record.success]
     found = {
         "success_rate": rate(len(won), len(records)),
-        "sub_goal_rate": average([record.sub_goal_share for record in records]),
+        "sub_goal_rate": _share([record.sub_goal_share for record in records]),
         "reversed_redundancy": _averaged(won, _redundancy, "%"),
         "reasonable_operations": _averaged(records, reasonable_operations, "%"),
         "steps_per_episode": average([len(record.steps) for record in records], "steps"),
@@ -73,17 +74,29 @@ def measures(records: Sequence[EpisodeRecord]) -> dict[str, Metric]:
 def reasonable_operations(record: EpisodeRecord) -> float | None:
     """AndroidLab's ROR of one episode, in percent: the share of steps after which the screen was another one.
 
-    The screen after the last step is not recorded, as there. None for an episode of fewer than two steps.
+    By the pictures of the screens where they were taken, else by their texts. The screen after the last step is not
+    recorded, as there. None for an episode of fewer than two steps.
     """
     if len(record.steps) < 2:
         return None
-    screens = [step.observation for step in record.steps]
-    return 100 * mean(before != after for before, after in pairwise(screens))
+    return 100 * mean(_changed(before, after) for before, after in pairwise(record.steps))
+
+
+def _changed(before: StepRecord, after: StepRecord) -> bool:
+    return before.observation != after.observation if after.changed is None else after.changed
 
 
 def _redundancy(record: EpisodeRecord) -> float | None:
     """AndroidLab's RRR of one completed task, in percent; the expert stands where AndroidLab has a human."""
     return None if record.expert_steps is None else 100 * record.expert_steps / max(1, len(record.steps))
+
+
+def _share(values: Sequence[float]) -> Metric:
+    """The mean of shares; its interval ends where shares do."""
+    mean_share = average(values)
+    if mean_share.low is None or mean_share.high is None:
+        return mean_share
+    return replace(mean_share, low=max(0.0, mean_share.low), high=min(1.0, mean_share.high))
 
 
 def _averaged(

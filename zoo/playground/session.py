@@ -1,54 +1,40 @@
-"""One evaluation under way: tasks that are left are played, and every episode is written down as it ends."""
+"""One evaluation under way: tasks that are left are played, and every episode is written down as it ends.
+
+What an episode's record holds, beside what the agent did: what each step cost a model, how many steps the expert needs,
+and whether each screen was another one than that before, by their pictures where there are any.
+"""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zoo.actions import write
 from zoo.agent import Answerer, Episode, Situation, expert_answers, open_environment, play
 from zoo.answering.models import ModelAgent
-from zoo.environments import Environment, Pictured, Split, Task
-from zoo.errors import DataError
+from zoo.environments import Pictured, Split, Task, choosing
+from zoo.environments.pictures import nearly_same, screenshot_of
+from zoo.errors import EpisodeLost
 from zoo.playground.episodes import EpisodeLog, EpisodeRecord, StepRecord
 from zoo.playground.judge import Judge
 from zoo.records import Progress, no_progress
 from zoo.schema import AgentSpec
 
-__all__ = ["Session", "choose_tasks"]
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
-_WIDEST_DRAW = 1 << 14
-_FREE_EXPERTS = frozenset({"phone"})
+__all__ = ["Session", "choose_tasks", "recorded"]
+
+_FREE_EXPERTS = frozenset({"phone", "phone-ten"})
 """Worlds where asking the expert for its whole way costs no browser and no device."""
 _WAITING = frozenset({"miniwob", "android"})
 """Worlds whose steps wait for another program, so that threads help."""
 
 
 def choose_tasks(spec: AgentSpec, split: Split, patterns: Sequence[str], count: int, seed: int) -> list[Task]:
-    """So many tasks of a split; with `patterns` (`clock.*`, `click-*`), only of templates that fit one.
-
-    Raises DataError when the world does not have so many.
-    """
-    world = open_environment(spec)
-    wanted = count
-    while True:
-        try:
-            drawn = list(world.draw_tasks(split, wanted, seed))
-        except ValueError as error:
-            known = sorted({task.template for task in world.draw_tasks(split, count, seed)}) if wanted > count else []
-            what = f"--tasks {' '.join(patterns)}: " if patterns else ""
-            names = f"; templates: {', '.join(known)}" if known else ""
-            raise DataError(f"{what}{count} episodes are too many for {spec.world}/{split}: {error}{names}") from error
-        fitting = [task for task in drawn if not patterns or any(fnmatchcase(task.template, p) for p in patterns)]
-        if len(fitting) >= count:
-            return fitting[:count]
-        if wanted >= _WIDEST_DRAW:
-            raise DataError(
-                f"--tasks {' '.join(patterns)}: {len(fitting)} tasks of {spec.world}/{split} fit, {count} are wanted; "
-                f"it has {', '.join(sorted({task.template for task in drawn}))}"
-            )
-        wanted *= 2
+    """So many tasks of a split of the agent's world. See `zoo.environments.choosing.choose_tasks`."""
+    return choosing.choose_tasks(open_environment(spec), split, patterns, count, seed, "--tasks")
 
 
 @dataclass(frozen=True)
@@ -68,10 +54,11 @@ class Session:
         """Play the tasks that have no episode yet; all episodes, in the order of the tasks."""
         left = [number for number in range(len(self.tasks)) if number not in self.log.finished]
         done = len(self.tasks) - len(left)
-        pictures = _Pictures(self.log.folder) if self.pictures else None
+        pictures = _Pictures(self.spec, self.log.folder) if self.pictures else None
 
         def on_end(at: int, episode: Episode) -> None:
-            record = self._record(left[at], episode, pictures.of(episode.task) if pictures else [])
+            record = recorded(self.spec, left[at], episode, self.answer)
+            record = pictures.added(record) if pictures else record
             self.log.append(replace(record, judge=self.judge.opinion(record)) if self.judge else record)
 
         def told(step: int, total: int | None = None, **fields: float | str) -> None:
@@ -91,66 +78,86 @@ class Session:
             )
         return self.log.records()
 
-    def _record(self, number: int, episode: Episode, pictures: Sequence[str | None]) -> EpisodeRecord:
-        spent = self.answer.spent.pop(episode.task.id, []) if isinstance(self.answer, ModelAgent) else []
-        steps = []
-        for at, step in enumerate(episode.steps):
-            cost = {"tokens": spent[at].tokens, "prompt_tokens": spent[at].prompt_tokens} if at < len(spent) else {}
-            picture = pictures[at] if at < len(pictures) else None
-            call = write(step.action) if step.action else None
-            steps.append(StepRecord(step.observation, step.answer, call, step.seconds, **cost, picture=picture))
-        task = episode.task
-        return EpisodeRecord(
-            number=number,
-            task=task.id,
-            template=task.template,
-            kind=task.kind,
-            app=task.app,
-            instruction=task.instruction,
-            success=episode.success,
-            sub_goals=episode.sub_goals,
-            ended=episode.ended,
-            problem=episode.problem,
-            expert_steps=_expert_steps(self.spec, task),
-            steps=tuple(steps),
+
+def recorded(spec: AgentSpec, number: int, episode: Episode, answer: Answerer) -> EpisodeRecord:
+    """What is written down of an episode; for a model, with what each of its steps cost."""
+    spent = answer.spent.pop(episode.task.id, []) if isinstance(answer, ModelAgent) else []
+    unknown: list[tuple[int | None, int | None]] = [(None, None)] * len(episode.steps)
+    costs = [(one.tokens, one.prompt_tokens) for one in spent] or unknown
+    steps = [
+        StepRecord(
+            observation=step.observation,
+            answer=step.answer,
+            action=write(step.action) if step.action else None,
+            seconds=step.seconds,
+            tokens=tokens,
+            prompt_tokens=prompt_tokens,
+            changed=step.changed,
         )
+        for step, (tokens, prompt_tokens) in zip(episode.steps, costs, strict=True)
+    ]
+    task = episode.task
+    return EpisodeRecord(
+        number=number,
+        task=task.id,
+        template=task.template,
+        kind=task.kind,
+        app=task.app,
+        instruction=task.instruction,
+        success=episode.success,
+        sub_goals=episode.sub_goals,
+        ended=episode.ended,
+        problem=episode.problem,
+        expert_steps=_expert_steps(spec, task),
+        steps=tuple(steps),
+    )
 
 
 def _expert_steps(spec: AgentSpec, task: Task) -> int | None:
     if spec.world not in _FREE_EXPERTS:
         return None
-    patient = spec.model_copy(update={"rounds": 100, "episode_seconds": None})
+    patient = spec.model_copy(update={"rounds": 100, "episode_seconds": None, "pictures": "none"})
     (episode,) = play(patient, [task], expert_answers(patient))
     return len(episode.steps) if episode.success else None
 
 
 class _Pictures:
-    """The screens of live episodes as PNG files below the log's folder."""
+    """The screens of live episodes as PNG files below the log's folder: what the agent sees, or else with marks."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.drawn: dict[str, list[str | None]] = {}
+    def __init__(self, spec: AgentSpec, folder: Path) -> None:
+        self.spec, self.folder = spec, folder
+        self.drawn: dict[str, list[tuple[str, bool | None]]] = {}
+        self.last: dict[str, Image] = {}
 
     def seen_by(self, answer: Answerer) -> Answerer:
         """The same agent, whose screens are drawn as it looks at them."""
 
         def look(situations: Sequence[Situation]) -> Sequence[str]:
             for situation in situations:
-                names = self.drawn.setdefault(situation.task.id, [])
-                names.append(self._draw(situation.environment, situation.task, len(names)))
+                if isinstance(situation.environment, Pictured):
+                    self._keep(situation)
             return answer(situations)
 
         return look
 
-    def of(self, task: Task) -> list[str | None]:
-        """The pictures of a task, step by step."""
-        return self.drawn.pop(task.id, [])
+    def added(self, record: EpisodeRecord) -> EpisodeRecord:
+        """An episode's record with its pictures, step by step."""
+        self.last.pop(record.task, None)
+        pairs = zip(record.steps, self.drawn.pop(record.task, []), strict=False)
+        steps = tuple(replace(step, picture=name, changed=changed) for step, (name, changed) in pairs)
+        return replace(record, steps=(*steps, *record.steps[len(steps) :]))
 
-    def _draw(self, environment: Environment, task: Task, step: int) -> str | None:
-        if not isinstance(environment, Pictured):
-            return None
-        name = "".join(letter if letter.isalnum() else "-" for letter in task.id)[:80]
-        file = self.folder / "pictures" / name / f"{step + 1:02}.png"
+    def _keep(self, situation: Situation) -> None:
+        task, kind = situation.task.id, self.spec.pictures
+        try:
+            image = situation.picture or screenshot_of(situation.environment, "marks" if kind == "none" else kind)
+        except EpisodeLost:
+            return  # the step that is to come ends the episode, with the reason
+        before, self.last[task] = self.last.get(task), image
+        kept = self.drawn.setdefault(task, [])
+        name = "".join(letter if letter.isalnum() else "-" for letter in task)[:80]
+        file = self.folder / "pictures" / name / f"{len(kept) + 1:02}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
-        environment.picture().save(file)
-        return str(file.relative_to(self.folder))
+        image.save(file)
+        changed = None if before is None else not nearly_same(before, image)
+        kept.append((str(file.relative_to(self.folder)), changed))

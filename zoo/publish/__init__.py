@@ -1,7 +1,7 @@
 """A finished model and what belongs to it as repositories: first as folders on disk, then, if asked, on a Hub.
 
-Covered: whole checkpoints in safetensors, GGUF files, adapters, the rows of data stages, cards with their pictures, the
-recipe with its lock, the records of every stage, the index of the zoo. Not covered: Spaces, ONNX files.
+Covered: whole checkpoints in safetensors, GGUF files, ONNX graphs, adapters, the rows of data stages, the Space that
+shows the model, cards with their pictures, the recipe with its lock, the records of every stage, the index of the zoo.
 """
 
 from zoo.publish.layout import FOLDERS, repositories, run

@@ -28,8 +28,9 @@ def of(data: CardData, weights_bytes: int) -> Entry:
         split=score.settings["split"] if score else None,
         success=score.metrics.get("success_rate") if score else None,
         files=tuple(
-            FileEntry(file.name, data.exports_repo, file.bytes, file.type, file.passed, file.success)
-            for file in data.files
+            FileEntry(file.name, exports.repo, file.bytes, file.type, file.passed, file.success)
+            for exports in data.exports
+            for file in exports.files
         ),
         recommended=recommended.name if recommended else None,
         machine="; ".join(dict.fromkeys(_machine(record) for record in records)),

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from zoo import records
-from zoo.cards import CardData, PublishedRows, RecipeFacts
+from zoo.cards import CardData, Exports, PublishedRows, RecipeFacts
 from zoo.errors import ModelError
 from zoo.licences import Licence, Refused, Source, combine
 from zoo.records import StageContext, StageRecord
@@ -22,7 +22,7 @@ __all__ = [
     "adapter_place",
     "card_data",
     "licence_of_rows",
-    "withheld",
+    "record_of",
 ]
 
 RECIPE_NAME = "recipe.yaml"
@@ -33,8 +33,8 @@ ADAPTER_FOLDER = "adapter"
 _JSON_TYPES = {str: "text", int: "number", float: "number", bool: "yes or no", list: "list", dict: "object"}
 
 
-def card_data(spec: PublishSpec, ctx: StageContext, names: Mapping[str, str]) -> CardData:
-    """Everything that the cards say. `names`: each exported file -> its published name.
+def card_data(spec: PublishSpec, ctx: StageContext, exports: Mapping[str, Exports]) -> CardData:
+    """Everything that the cards say. `exports`: what is laid out, by the folder of the publication (`GGUF`, `ONNX`).
 
     Raises ModelError for an adapter that cannot be published.
     """
@@ -44,21 +44,14 @@ def card_data(spec: PublishSpec, ctx: StageContext, names: Mapping[str, str]) ->
         recipe=_recipe(ctx),
         model=_resolved(spec.model, ctx),
         lineage=ctx.lineage,
-        scores={label: _record(ref, f"scores.{label}", ctx) for label, ref in spec.scores.items()},
-        export=_record(spec.export, "export", ctx) if spec.export else None,
-        verify=_record(spec.verify, "verify", ctx) if spec.verify else None,
-        published_files=names,
+        scores={label: record_of(ref, f"scores.{label}", ctx) for label, ref in spec.scores.items()},
+        gguf=exports.get("GGUF"),
+        onnx=exports.get("ONNX"),
         pipeline_tag="image-text-to-text" if "vision_config" in config else "text-generation",
-        latency=_record(spec.latency, "latency", ctx) if spec.latency else None,
-        file_scores={kind: _record(ref, f"file_scores.{kind}", ctx) for kind, ref in spec.file_scores.items()},
         adapter_of=_adapter_of(spec, ctx),
         rows=tuple(_rows(ref, f"datasets.{index}", ctx) for index, ref in enumerate(spec.datasets)),
+        space=spec.space,
     )
-
-
-def withheld(spec: PublishSpec, ctx: StageContext) -> tuple[str, ...]:
-    """The exported files that fell short of their gate and were optional; the run went on without them."""
-    return tuple(_record(spec.verify, "verify", ctx).notes.get("withheld", {})) if spec.verify else ()
 
 
 def adapter_place(spec: PublishSpec) -> str:
@@ -134,10 +127,11 @@ def _rows(ref: Ref, place: str, ctx: StageContext) -> PublishedRows:
     with (folder / ROWS_NAME).open(encoding="utf-8") as file:
         first = json.loads(file.readline())
     columns = {name: _JSON_TYPES.get(type(value), "nothing") for name, value in first.items()}
-    return PublishedRows(_record(ref, place, ctx), columns, pictures=(folder / "images").is_dir())
+    return PublishedRows(record_of(ref, place, ctx), columns, pictures=(folder / "images").is_dir())
 
 
-def _record(ref: Ref, place: str, ctx: StageContext) -> StageRecord:
+def record_of(ref: Ref, place: str, ctx: StageContext) -> StageRecord:
+    """The record of the stage that a reference of the publication names."""
     return ctx.lineage[ref.name] if isinstance(ref, StageRef) else records.read(ctx.inputs[place])
 
 

@@ -3,37 +3,49 @@
 What is laid out here depends on nothing but the stage's inputs, and no Hub is asked.
 """
 
-import hashlib
 import json
-import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
 from zoo import checkpoint
-from zoo.cards import CardData, adapter_card, dataset_card, eval_results, gguf_card, model_card, pictures
+from zoo.cards import (
+    FILE_PLOTS,
+    CardData,
+    adapter_card,
+    dataset_card,
+    eval_results,
+    gguf_card,
+    model_card,
+    onnx_card,
+    pictures,
+)
 from zoo.cards.lineage import hub_repo
 from zoo.errors import ModelError
-from zoo.formats import gguf_names
-from zoo.publish import entry, facts, machine_paths
+from zoo.publish import entry, exports, facts, machine_paths, space
+from zoo.publish.files import add, link, matching
 from zoo.records import Metric, StageContext, StageRecord, StageResult
 from zoo.schema import PublishSpec
 
-__all__ = ["BRANCHES", "CARD_DIGEST", "FOLDERS", "RECORDS_FOLDER", "repositories", "run"]
+__all__ = ["BRANCHES", "FOLDERS", "GENERATED_CARD", "RECORDS_FOLDER", "repositories", "run"]
 
 # A folder of the publication -> what follows `owner/name` in its repository's name, and the repository's type.
-FOLDERS: dict[str, tuple[str, Literal["model", "dataset"]]] = {
+FOLDERS: dict[str, tuple[str, Literal["model", "dataset", "space"]]] = {
     "model": ("", "model"),
     "GGUF": ("-GGUF", "model"),
+    "ONNX": ("-ONNX", "model"),
     "adapter": ("-adapter", "model"),
     "data": ("-data", "dataset"),
+    # Spaces have names of their own, so that a model and the page that shows it may share one.
+    "space": ("", "space"),
 }
 RECORDS_FOLDER = "records"
 BRANCHES = "branches"
-CARD_DIGEST = f"{RECORDS_FOLDER}/card.sha256"
-_FILES_PLOT = "plots/files.png"
+GENERATED_CARD = f"{RECORDS_FOLDER}/card.md"
+"""The card as it was generated: whoever edits README.md on a Hub leaves this one, and so the edit is seen."""
+_EXPORT_CARDS = {"GGUF": gguf_card, "ONNX": onnx_card}
 
 # What a checkpoint is made of. Whatever else lies in its folder (a trainer's card, optimizer states, pickled arguments)
 # stays where it is: what is not named here is not published.
@@ -57,14 +69,25 @@ _DESCRIPTIONS = (
 )
 
 
-def repositories(spec: PublishSpec) -> list[str]:
-    """The repositories that a publication goes to.
+def repositories(spec: PublishSpec) -> dict[str, str]:
+    """Folder of the publication -> the repository that it goes to, as `owner/name`; a Space as `spaces/owner/name`.
 
-    >>> repositories(PublishSpec(repo="me/small", model="stage:sft", export="stage:gguf"))
-    ['me/small', 'me/small-GGUF']
+    >>> repositories(PublishSpec(repo="me/small", model="stage:sft", export="stage:gguf", space=True))
+    {'model': 'me/small', 'GGUF': 'me/small-GGUF', 'space': 'spaces/me/small'}
     """
-    wanted = {"model": True, "GGUF": spec.export, "adapter": spec.adapter, "data": spec.datasets}
-    return [spec.repo + suffix for folder, (suffix, _) in FOLDERS.items() if wanted[folder]]
+    wanted = {
+        "model": True,
+        "GGUF": spec.export,
+        "ONNX": spec.onnx,
+        "adapter": spec.adapter,
+        "data": spec.datasets,
+        "space": spec.space,
+    }
+    return {
+        folder: ("spaces/" if kind == "space" else "") + spec.repo + suffix
+        for folder, (suffix, kind) in FOLDERS.items()
+        if wanted[folder]
+    }
 
 
 def run(spec: PublishSpec, ctx: StageContext) -> StageResult:
@@ -76,32 +99,34 @@ def run(spec: PublishSpec, ctx: StageContext) -> StageResult:
     places = machine_paths.of(ctx)
     machine_paths.refuse_in_recipe(ctx.recipe_files, places)
     _lay_out_checkpoint(ctx.inputs["model"], ctx.out / "model")
-    names = _exports(spec, ctx)
-    data = facts.card_data(spec, ctx, names)
+    exported = exports.exports_of(spec, ctx)
+    data = facts.card_data(spec, ctx, exported)
     plots = pictures(data)
     texts = {"model": model_card(data)}
     told = entry.text(data, sum(file.stat().st_size for file in (ctx.out / "model").glob("*.safetensors")))
-    _add(ctx.out / "model", {**dict(ctx.recipe_files), **eval_results(data), **plots, entry.NAME: told})
+    add(ctx.out / "model", {**dict(ctx.recipe_files), **eval_results(data), **plots, entry.NAME: told})
     for branch in spec.branches:
         _lay_out_branch(ctx.inputs[f"branches.{branch}"], branch, spec, ctx.out / BRANCHES / branch)
-    if spec.export:
-        texts["GGUF"] = gguf_card(data)
-        _lay_out_exports(spec, ctx, names, ctx.out / "model" / "config.json", ctx.out / "GGUF")
-        _add(ctx.out / "GGUF", {path: content for path, content in plots.items() if path == _FILES_PLOT})
+    for folder, files in exported.items():
+        texts[folder] = _EXPORT_CARDS[folder](data)
+        exports.lay_out(files, spec, ctx, ctx.out / folder)
+        add(ctx.out / folder, {path: content for path, content in plots.items() if path in FILE_PLOTS})
     if data.adapter_of:
         texts["adapter"] = adapter_card(data)
         _lay_out_adapter(ctx.inputs[facts.adapter_place(spec)], data, ctx.out / "adapter")
     if spec.datasets:
         texts["data"] = dataset_card(data, facts.licence_of_rows(data))
         _lay_out_rows(ctx, data, ctx.out / "data")
+    if spec.space:
+        texts["space"] = space.lay_out(spec, data, ctx, ctx.out / "space")
     for folder, card in texts.items():
-        _add(ctx.out / folder, {"README.md": card, CARD_DIGEST: _digest(card), **_records(ctx.lineage)})
+        add(ctx.out / folder, {"README.md": card, GENERATED_CARD: card, **_records(ctx.lineage)})
     machine_paths.refuse_in(ctx.out, places)
     return _result(ctx.out)
 
 
 def _lay_out_checkpoint(source: Path, target: Path) -> None:
-    weights = _matching(source, _WEIGHTS)
+    weights = matching(source, _WEIGHTS)
     if not (source / "config.json").is_file() or not any(file.suffix == ".safetensors" for file in weights):
         found = ", ".join(sorted(file.name for file in source.iterdir())) or "nothing"
         raise ModelError(
@@ -110,8 +135,8 @@ def _lay_out_checkpoint(source: Path, target: Path) -> None:
         )
     target.mkdir(parents=True)
     for file in weights:
-        _link(file, target / file.name)
-    for file in _matching(source, _DESCRIPTIONS):
+        link(file, target / file.name)
+    for file in matching(source, _DESCRIPTIONS):
         # Copied, since the next line edits them and a link would reach into the stage that made them.
         shutil.copyfile(file, target / file.name)
     checkpoint.dual_version(target)
@@ -122,37 +147,7 @@ def _lay_out_branch(source: Path, branch: str, spec: PublishSpec, target: Path) 
     _lay_out_checkpoint(source, target)
     ref = spec.branches[branch]
     text = f"The checkpoint of {ref} on the way to `{spec.repo}`; see the card on its main branch.\n"
-    _add(target, {"README.md": f"---\nlibrary_name: transformers\n---\n\n# {branch}\n\n{text}"})
-
-
-def _matching(folder: Path, patterns: Iterable[str]) -> list[Path]:
-    return [file for pattern in patterns for file in sorted(folder.glob(pattern)) if file.is_file()]
-
-
-def _exports(spec: PublishSpec, ctx: StageContext) -> dict[str, str]:
-    """Each exported file -> its published name."""
-    if not spec.export:
-        return {}
-    withheld = {gguf_names.type_of(name) for name in facts.withheld(spec, ctx)}
-    found = sorted(ctx.inputs["export"].glob("model-*.gguf"))
-    if not found:
-        raise RuntimeError(f"the export {spec.export} holds no model-*.gguf")
-    files = [file for file in found if gguf_names.type_of(file.name) not in withheld]
-    return gguf_names.published([file.name for file in files], spec.repo.partition("/")[2])
-
-
-def _lay_out_exports(
-    spec: PublishSpec, ctx: StageContext, names: Mapping[str, str], config: Path, target: Path
-) -> None:
-    target.mkdir()
-    for source, name in names.items():
-        _link(ctx.inputs["export"] / source, target / name)
-    beside = [file.name for file in gguf_names.side_files(ctx.inputs["export"])]
-    for source, name in gguf_names.published(beside, spec.repo.partition("/")[2]).items():
-        _link(ctx.inputs["export"] / source, target / name)
-    shutil.copyfile(config, target / "config.json")
-    if "verify" in ctx.inputs:
-        shutil.copyfile(ctx.inputs["verify"] / "verify.json", target / "verify.json")
+    add(target, {"README.md": f"---\nlibrary_name: transformers\n---\n\n# {branch}\n\n{text}"})
 
 
 def _lay_out_adapter(source: Path, data: CardData, target: Path) -> None:
@@ -162,9 +157,9 @@ def _lay_out_adapter(source: Path, data: CardData, target: Path) -> None:
     config = json.loads((source / facts.ADAPTER_FOLDER / "adapter_config.json").read_text("utf-8"))
     base = hub_repo(data.adapter_of.inputs["model"])
     config["base_model_name_or_path"], config["revision"] = base or (None, None)
-    _add(target, {"adapter_config.json": json.dumps(config, indent=2, sort_keys=True) + "\n"})
-    _link(source / facts.ADAPTER_FOLDER / "adapter_model.safetensors", target / "adapter_model.safetensors")
-    for file in _matching(source, ("tokenizer*.json", "chat_template.jinja", "special_tokens_map.json")):
+    add(target, {"adapter_config.json": json.dumps(config, indent=2, sort_keys=True) + "\n"})
+    link(source / facts.ADAPTER_FOLDER / "adapter_model.safetensors", target / "adapter_model.safetensors")
+    for file in matching(source, ("tokenizer*.json", "chat_template.jinja", "special_tokens_map.json")):
         shutil.copyfile(file, target / file.name)
 
 
@@ -174,7 +169,7 @@ def _lay_out_rows(ctx: StageContext, data: CardData, target: Path) -> None:
         for file in [source / facts.ROWS_NAME, *sorted((source / "images").glob("*"))]:
             place = target / rows.name / file.relative_to(source)
             place.parent.mkdir(parents=True, exist_ok=True)
-            _link(file, place)
+            link(file, place)
 
 
 def _records(lineage: Mapping[str, StageRecord]) -> dict[str, str]:
@@ -182,26 +177,6 @@ def _records(lineage: Mapping[str, StageRecord]) -> dict[str, str]:
         f"{RECORDS_FOLDER}/{name}.json": json.dumps(asdict(record), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
         for name, record in lineage.items()
     }
-
-
-def _digest(card: str) -> str:
-    """As `sha256sum` writes it: whoever edits the card on the Hub leaves it, and so the edit is seen."""
-    return f"{hashlib.sha256(card.encode()).hexdigest()}  README.md\n"
-
-
-def _add(folder: Path, contents: Mapping[str, str | bytes]) -> None:
-    for name, content in contents.items():
-        file = folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content.encode() if isinstance(content, str) else content)
-
-
-def _link(source: Path, target: Path) -> None:
-    """A hard link; a copy where the two lie on different disks. `source` may be a link into a Hub's cache."""
-    try:
-        os.link(source.resolve(), target)
-    except OSError:
-        shutil.copyfile(source, target)
 
 
 def _result(out: Path) -> StageResult:

@@ -1,16 +1,21 @@
 """A publication brought to a Hub, repository by repository."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from zoo import fingerprint, hub
+from zoo import hub
+from zoo.cards import merging
 from zoo.errors import HubError
 from zoo.hub import Endpoint, Kind, Pinned
-from zoo.publish.layout import BRANCHES, CARD_DIGEST, FOLDERS, RECORDS_FOLDER
+from zoo.publish.layout import BRANCHES, FOLDERS, GENERATED_CARD, RECORDS_FOLDER
 from zoo.refs import HubRef
 
 __all__ = ["Published", "push"]
+
+_CARD = "README.md"
 
 
 @dataclass(frozen=True)
@@ -38,26 +43,36 @@ def push(
 
     The checkpoint goes first, since the exports name it as what they were made of. Files of an earlier publication that
     this one lacks are removed: a stale `model.safetensors` would be loaded in place of new shards. That holds only for
-    repositories that hold records of a run; in any other, nothing is touched. `tag` names the commits; `collection` is
-    the title of one that ties the repositories together.
+    repositories that hold records of a run; in any other, nothing is touched. What somebody added to a card on the Hub
+    goes into the new one (`zoo.cards.merging`). `tag` names the commits; `collection` is the title of one that ties
+    the repositories together.
 
-    Raises HubError for a Hub that refuses or does not answer, for a repository that holds something else, and, unless
-    `overwrite`, for one whose card somebody edited since our last push, or whose `tag` stands for other files.
+    Raises HubError for a Hub that refuses or does not answer, for a repository that holds something else, for one that
+    somebody else writes at the same time, and, unless `overwrite`, for one whose card was edited so that it cannot be
+    brought together with the new one, or whose `tag` stands for other files.
     """
     there = {place: facts for place, facts in FOLDERS.items() if (folder / place).is_dir()}
     # All are asked before the first is written, so that a refusal leaves no half publication.
-    earlier = {}
-    for place, (suffix, kind) in there.items():
-        pinned = _earlier(repo + suffix, kind, endpoint)
-        if pinned and not overwrite:
-            _refuse_an_edited_card(pinned, folder / place)
-        earlier[place] = pinned is not None
-    published = []
-    for place, (suffix, kind) in there.items():
-        name = repo + suffix
-        named = _naming(name, kind, endpoint, tag, overwrite)
-        commit = hub.upload(endpoint, name, kind, folder / place, message, private, earlier[place], **named)
-        published.append(Published(name, kind, _address(endpoint, kind, name), commit))
+    earlier = {place: _earlier(repo + suffix, kind, endpoint) for place, (suffix, kind) in there.items()}
+    with TemporaryDirectory() as staging:
+        cards = {} if overwrite else _merged_cards(earlier, folder, Path(staging))
+        published = []
+        for place, (suffix, kind) in there.items():
+            name, before = repo + suffix, earlier[place]
+            commit = hub.upload(
+                endpoint,
+                name,
+                kind,
+                folder / place,
+                message,
+                private,
+                before is not None,
+                instead={_CARD: cards[place]} if place in cards else {},
+                # What was looked at is what is replaced: a card that is edited in between is not lost.
+                parent_commit=before.commit if before and not overwrite else "",
+                **_naming(name, kind, endpoint, tag, overwrite),
+            )
+            published.append(Published(name, kind, _address(endpoint, kind, name), commit))
     for branch in sorted((folder / BRANCHES).glob("*")):
         hub.upload(endpoint, repo, "model", branch, message, private, True, branch=branch.name)
     if collection:
@@ -78,7 +93,7 @@ def _naming(repo: str, kind: Kind, endpoint: Endpoint, tag: str, overwrite: bool
 
 
 def _address(endpoint: Endpoint, kind: Kind, name: str) -> str:
-    return f"{endpoint.url.rstrip('/')}/{'datasets/' if kind == 'dataset' else ''}{name}"
+    return f"{endpoint.url.rstrip('/')}/{'' if kind == 'model' else f'{kind}s/'}{name}"
 
 
 def _earlier(repo: str, kind: Kind, endpoint: Endpoint) -> Pinned | None:
@@ -101,16 +116,30 @@ def _earlier(repo: str, kind: Kind, endpoint: Endpoint) -> Pinned | None:
     return None
 
 
-def _refuse_an_edited_card(pinned: Pinned, ours: Path) -> None:
-    """A card is somebody's work as soon as it is not the one that the last push recorded. One that already says what
-    ours would say is no loss; a repository from before digests were recorded is not asked."""
+def _merged_cards(earlier: Mapping[str, Pinned | None], folder: Path, staging: Path) -> dict[str, Path]:
+    """Folder of the publication -> its card with what was added by hand on the Hub, for those that have such."""
+    found = {}
+    for place, pinned in earlier.items():
+        if pinned and (text := _merged_card(pinned, folder / place)):
+            found[place] = staging / f"{place}.md"
+            found[place].write_text(text, "utf-8")
+    return found
+
+
+def _merged_card(pinned: Pinned, ours: Path) -> str | None:
+    """None for a card that is as the last push generated it, or that says already what ours says."""
     there = hub.files(pinned)
-    if "README.md" not in there or CARD_DIGEST not in there:
-        return
-    digest = fingerprint.of_file(hub.fetch_file(pinned, "README.md"))
-    recorded = hub.fetch_file(pinned, CARD_DIGEST).read_text("utf-8").split()[0]
-    if digest not in (recorded, fingerprint.of_file(ours / "README.md")):
+    if _CARD not in there or GENERATED_CARD not in there:
+        return None
+    edited, generated = (hub.fetch_file(pinned, path).read_text("utf-8") for path in (_CARD, GENERATED_CARD))
+    later = (ours / _CARD).read_text("utf-8")
+    if edited in (generated, later):
+        return None
+    try:
+        return merging.merge(generated, edited, later)
+    except merging.Conflict as error:
         raise HubError(
-            f"{pinned.endpoint}: {pinned.repo}: its README.md was edited since the last push, and is not written over. "
-            "Take the edit into the recipe's summary or a template of cards/, or give it up with --overwrite."
-        )
+            f"{pinned.endpoint}: {pinned.repo}: its README.md was edited since the last push, and is not written over: "
+            f"{error}. Take the edit into the recipe's summary or a template of cards/, make it a paragraph of its own "
+            "between the generated ones, or give it up with --overwrite."
+        ) from error

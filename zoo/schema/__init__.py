@@ -9,29 +9,35 @@ from zoo.schema.agent import AgentSpec
 from zoo.schema.data import DataSpec, FilterSpec, ReasonSpec, Share, TinyRowsSpec, TinySpec
 from zoo.schema.endpoint import EndpointSpec
 from zoo.schema.exporting import GGUFSpec, ImportanceSpec, ONNXSpec
-from zoo.schema.measuring import EvaluateSpec, Gate, VerifySpec
+from zoo.schema.measuring import EvaluateSpec, Gate, LatencySpec, VerifySpec
 from zoo.schema.merging import ChooseSpec, MergeSpec, SweepScore, SweepSpec
 from zoo.schema.publishing import PublishSpec
 from zoo.schema.recipe import Hardware, Recipe, TinyTwin
 from zoo.schema.reference import Accepts, FilesRef, ModelRef, RowsRef, ScoresRef
 from zoo.schema.references import references
+from zoo.schema.reinforcement import DenoiseSpec, DynamicSamplingSpec, EnvironmentSpec, GuardSpec, RewardSpec
 from zoo.schema.settings import Settings, StageSpec
-from zoo.schema.training import GRPOSpec, RewardSpec, SFTSpec, TrainingSpec
+from zoo.schema.training import GRPOSpec, SFTSpec, TrainingSpec
 
 __all__ = [
     "Accepts",
     "AgentSpec",
     "ChooseSpec",
     "DataSpec",
+    "DenoiseSpec",
+    "DynamicSamplingSpec",
     "EndpointSpec",
+    "EnvironmentSpec",
     "EvaluateSpec",
     "FilesRef",
     "FilterSpec",
     "GGUFSpec",
     "GRPOSpec",
     "Gate",
+    "GuardSpec",
     "Hardware",
     "ImportanceSpec",
+    "LatencySpec",
     "MergeSpec",
     "ModelRef",
     "ONNXSpec",

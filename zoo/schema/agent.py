@@ -36,6 +36,10 @@ class AgentSpec(Settings):
     cut. Without it, the steps alone bound it."""
     constrained: bool = False
     """Whether a grammar keeps answers to the three tags and a call that exists on the screen."""
+    pictures: Literal["none", "plain", "marks"] = "none"
+    """What it sees of the screen besides text, for a model with eyes. `marks`: the screenshot with the number of each
+    element on it, in place of the text, as OpenPhone (Set-of-Marks). `plain`: the screenshot as it is, beside the text,
+    which has the numbers."""
     episode_seconds: float | None = Field(None, gt=0)
     """Seconds after which an episode ends; with it, a slow machine changes results. Without it, only rounds count."""
 
@@ -45,4 +49,10 @@ class AgentSpec(Settings):
         return {name: value for name, value in write(self).items() if name not in _LATER or value != _LATER[name]}
 
 
-_LATER: dict[str, Any] = {"memory": "assessments", "memory_tokens": None, "constrained": False, "episode_seconds": None}
+_LATER: dict[str, Any] = {
+    "memory": "assessments",
+    "memory_tokens": None,
+    "constrained": False,
+    "pictures": "none",
+    "episode_seconds": None,
+}

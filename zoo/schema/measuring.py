@@ -8,7 +8,7 @@ from zoo.schema.agent import AgentSpec
 from zoo.schema.reference import FilesRef, ModelRef
 from zoo.schema.settings import Settings, StageSpec
 
-__all__ = ["EvaluateSpec", "Gate", "VerifySpec"]
+__all__ = ["EvaluateSpec", "Gate", "LatencySpec", "VerifySpec"]
 
 
 class EvaluateSpec(StageSpec):
@@ -20,6 +20,9 @@ class EvaluateSpec(StageSpec):
     """Which tasks."""
     tasks: int = Field(50, ge=1)
     """How many."""
+    templates: tuple[str, ...] = ()
+    """Only tasks of templates that fit one of these patterns: `clock.*`, `miniwob.click-*`; `expert` stands for those
+    whose way the world's expert knows. Without any, all of the split."""
     batch: int = Field(16, ge=1)
     """Episodes that step side by side. How, not what: answers are greedy."""
     dtype: Literal["float32", "bfloat16"] = "bfloat16"
@@ -78,3 +81,34 @@ class VerifySpec(StageSpec):
             if gate.success_drop is not None and not self.tasks:
                 raise ValueError(f"gates.{name}.success_drop needs tasks to be measured on; write tasks: 50")
         return self
+
+
+class LatencySpec(StageSpec):
+    """What each exported file costs to run on this machine: seconds, tokens a second, memory; in its own runtime, by
+    the loop that the agent uses, each file in a process of its own."""
+
+    kind: Literal["latency"] = "latency"
+    export: FilesRef
+    """The files: a gguf or an onnx stage."""
+    model: ModelRef | None = None
+    """The checkpoint, measured beside them in torch and bfloat16 as `torch`."""
+    types: tuple[str, ...] | None = Field(None, min_length=1)
+    """Which types of the export; all of them by default."""
+    repeats: int = Field(20, ge=1)
+    """Prompts of the fixed length, one after the other, of which nothing is shared."""
+    warm_up: int = Field(2, ge=0)
+    """Prompts, and agent steps, before them that do not count."""
+    prompt_tokens: int = Field(512, ge=2)
+    """Length of those prompts."""
+    answer_tokens: int = Field(64, ge=2)
+    """Length of their answers, whatever the model says."""
+    steps: int = Field(20, ge=0)
+    """Consecutive steps of the agent on held-out tasks, as the world's expert walks through them, that the model
+    answers; 0 for none."""
+    threads: int | None = Field(None, ge=1)
+    """Threads; by default as many as decode fastest, measured for each file."""
+    reuse: bool = True
+    """Whether an agent's step computes only what its prompt does not share with the step before."""
+    lookup: bool = False
+    """Whether an agent's step guesses tokens from its prompt and earlier answers, and checks several at once."""
+    agent: AgentSpec = AgentSpec()

@@ -15,16 +15,24 @@ class PublishSpec(StageSpec):
 
     kind: Literal["publish"] = "publish"
     repo: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
-    """`owner/name`; the exports go to `owner/name-GGUF`."""
+    """`owner/name`; GGUF files go to `owner/name-GGUF`, ONNX graphs to `owner/name-ONNX`."""
     model: ModelRef
     export: FilesRef | None = None
+    """A gguf stage."""
     verify: ScoresRef | None = None
+    """What was found of its files, and which of them may not be published."""
+    onnx: FilesRef | None = None
+    """An onnx stage."""
+    onnx_verify: ScoresRef | None = None
+    """What was found of its graphs, and which of them may not be published."""
     scores: dict[str, ScoresRef] = Field(default_factory=dict)
     """Label -> the evaluation that the card shows under it, in this order."""
     latency: ScoresRef | None = None
-    """What each exported file costs to run, for the card's table."""
+    """What each file of `export` costs to run, for the card's table."""
+    onnx_latency: ScoresRef | None = None
+    """What each graph of `onnx` costs to run."""
     file_scores: dict[str, ScoresRef] = Field(default_factory=dict)
-    """Type of an exported file, such as q8_0 -> the evaluation that acted with that very file."""
+    """Type of an exported file, such as q8_0 or int8 -> the evaluation that acted with that very file."""
     adapter: Annotated[bool, Strict()] | ModelRef = False
     """A training stage whose LoRA adapter goes to `owner/name-adapter`; `true` stands for that of `model`. It must have
     begun from a model of a Hub, or nobody could use it."""
@@ -35,6 +43,8 @@ class PublishSpec(StageSpec):
     tag: bool = False
     """Whether the commit is tagged `v<version of the recipe>`. A tag that is there is not moved without --overwrite: a
     recipe that makes something else now needs another version."""
+    space: bool = False
+    """Whether the Space `owner/name` goes with it, where anybody can watch the model act."""
     collection: str | None = Field(None, min_length=1, max_length=60)
     """The title of a collection of the owner's that ties the repositories of this publication together."""
     private: bool = True

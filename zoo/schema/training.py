@@ -1,11 +1,13 @@
 """The stages that train: what they share, and what each adds."""
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from zoo.schema.agent import AgentSpec
 from zoo.schema.reference import ModelRef, RowsRef
-from zoo.schema.settings import Settings, StageSpec
+from zoo.schema.reinforcement import DenoiseSpec, DynamicSamplingSpec, EnvironmentSpec, GuardSpec, RewardSpec
+from zoo.schema.settings import StageSpec
 
 __all__ = ["GRPOSpec", "RewardSpec", "SFTSpec", "TrainingSpec"]
 
@@ -38,19 +40,44 @@ class SFTSpec(TrainingSpec):
     kind: Literal["sft"] = "sft"
 
 
-class RewardSpec(Settings):
-    """One reward and its weight."""
-
-    name: str
-    """Its name in `zoo.registry.REWARDS`."""
-    weight: float = 1.0
-    options: dict[str, Any] = Field(default_factory=dict)
-    """Arguments of the reward's class."""
-
-
 class GRPOSpec(TrainingSpec):
-    """Group relative policy optimisation with TRL's GRPOTrainer, on logged steps whose right action is known."""
+    """Group relative policy optimisation with TRL's GRPOTrainer: on logged steps whose right action is known (`data`),
+    or on whole episodes in the agent's world (`environment`)."""
 
     kind: Literal["grpo"] = "grpo"
+    data: RowsRef | None = None  # type: ignore[assignment]  # an environment stands in its place
+    """The logged steps to answer."""
+    environment: EnvironmentSpec | None = None
+    """The tasks to act in, in place of `data`."""
+    agent: AgentSpec = AgentSpec()
+    """Who acts in the environment."""
     rewards: tuple[RewardSpec, ...] = (RewardSpec(name="action"), RewardSpec(name="format"))
-    """OpenPhone's two by default: the called function (0 or 1) and the format (0 to 1)."""
+    """OpenPhone's two by default: the called function (0 or 1) and the format (0 to 1). In an environment: success, and
+    half as much for sub-goals."""
+    dynamic_sampling: DynamicSamplingSpec | None = None
+    """Samples again for groups from which nothing is learned."""
+    denoise: DenoiseSpec | None = None
+    """Keeps what is no signal out of the advantages. Without it they are TRL's."""
+    guard: GuardSpec = GuardSpec()
+    """When training is stopped."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rewards_of_the_world(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("environment") is not None and "rewards" not in given:
+            return {**given, "rewards": [{"name": "success"}, {"name": "sub-goals", "weight": 0.5}]}
+        return given
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.data is None) == (self.environment is None):
+            raise ValueError("prompts come from one source; write data: stage:NAME or environment: {...}, not both")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _later_fields_when_set(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A field that came after the first keys is written only when it says something, so that keys stay."""
+        unset = {name for name in ("data", "environment", "dynamic_sampling", "denoise") if getattr(self, name) is None}
+        unset |= {"agent"} if self.environment is None else set()
+        unset |= {"guard"} if self.guard == GuardSpec() else set()
+        return {name: value for name, value in write(self).items() if name not in unset}

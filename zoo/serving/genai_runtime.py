@@ -5,22 +5,29 @@ folder's settings recommend. Of each prompt only what the previous one did not b
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import DataError, ExportError
 from zoo.serving import prompts, stepwise
-from zoo.serving.llama_runtime import default_threads
-from zoo.serving.runtime import Chat, Generation
+from zoo.serving.lookup import Said
+from zoo.serving.runtime import Chat, Description, Generation, Memory, Token, memory_now
 from zoo.serving.sampling import Noise
 from zoo.serving.shipped_tokenizer import read_tokenizer
+from zoo.serving.threads import default_threads
+from zoo.serving.token_grammar import TokenGrammar
 
 if TYPE_CHECKING:
     import numpy as np
 
 __all__ = ["GenaiRuntime", "open_genai"]
+
+_CHUNK = 256
+"""Tokens of one call: the graph returns logits of all of them."""
 
 
 def open_genai(folder: Path, threads: int | None = None, context: int = 4096) -> "GenaiRuntime":
@@ -31,19 +38,23 @@ def open_genai(folder: Path, threads: int | None = None, context: int = 4096) ->
 
     Raises ExportError when the folder is not whole or GenAI refuses it.
     """
-    import onnxruntime_genai as genai
-
     try:
         settings = json.loads((folder / "genai_config.json").read_text("utf-8"))
         written = settings["model"]["decoder"].get("session_options", {}).get("intra_op_num_threads")
         threads = threads or written or default_threads()
-        config = genai.Config(str(folder))
-        session = {"session_options": {"intra_op_num_threads": threads, "log_severity_level": 3}}
-        config.overlay(json.dumps({"model": {"decoder": session}}))
-        model = genai.Model(config)
+        model = _model(folder, threads)
         return GenaiRuntime(folder, model, settings, threads, min(context, settings["model"]["context_length"]))
     except (OSError, KeyError, ValueError, RuntimeError) as error:
         raise ExportError(f"{folder}: GenAI does not load it: {error}") from error
+
+
+def _model(folder: Path, threads: int) -> Any:
+    import onnxruntime_genai as genai
+
+    config = genai.Config(str(folder))
+    session = {"session_options": {"intra_op_num_threads": threads, "log_severity_level": 3}}
+    config.overlay(json.dumps({"model": {"decoder": session}}))
+    return genai.Model(config)
 
 
 class GenaiRuntime:
@@ -62,8 +73,10 @@ class GenaiRuntime:
         self._own_tokenizer: Any = genai.Tokenizer(model)
         self._generator: Any = None
         self.cached: list[int] = []
-        self.prefilled_tokens = 0
-        """How many tokens of the last prompt were computed and not taken from the cache."""
+        self.prefilled_tokens = self.calls = 0
+        """What the last prompt and answer cost: tokens that were computed, runs of the model."""
+        self.chunk = _CHUNK
+        self.reuse, self.lookup, self.said = True, False, Said()
 
     @property
     def chat_template(self) -> str:
@@ -89,18 +102,44 @@ class GenaiRuntime:
         return token in self.stop_ids
 
     def generate(
-        self, chats: Sequence[Chat], max_new_tokens: int, *, noises: Sequence[Noise] | None = None
+        self,
+        chats: Sequence[Chat],
+        max_new_tokens: int,
+        grammar: str | None = None,
+        *,
+        noises: Sequence[Noise] | None = None,
     ) -> list[Generation]:
-        """Answers, one chat after the other; see `Runtime.generate`.
+        """Answers, one chat after the other; see `Runtime.generate`. Raises DataError when one does not fit into the
+        context."""
+        return stepwise.answers(self, [self.encode(chat) for chat in chats], max_new_tokens, grammar, noises)
 
-        Raises DataError when one does not fit into the context."""
-        each: Sequence[Noise | None] = noises or [None] * len(chats)
-        return [self._answer(self.encode(chat), max_new_tokens, noise) for chat, noise in zip(chats, each, strict=True)]
+    def stream(self, chat: Chat, max_new_tokens: int, grammar: str | None = None) -> Iterator[Token]:
+        """The greedy answer that `generate` gives, token by token."""
+        return stepwise.stream(self, self.encode(chat), max_new_tokens, grammar)
 
     def logits(self, token_ids: Sequence[int], start: int = 0) -> "np.ndarray[Any, Any]":
         """See `Runtime.logits`. Raises DataError when the tokens do not fit into the context."""
-        self._check_fit(len(token_ids), 0)
+        self.check_fit(len(token_ids), 0)
         return stepwise.logits(self, token_ids, start)
+
+    def use_threads(self, threads: int) -> None:
+        """Compute with so many threads from now on; the graph is loaded again."""
+        import onnxruntime_genai as genai
+
+        self.close()
+        self.threads, self.cached = threads, []
+        self._model = _model(self.file, threads)
+        self._own_tokenizer = genai.Tokenizer(self._model)
+
+    def describe(self) -> Description:
+        """See `Runtime.describe`."""
+        name = "onnxruntime-genai"
+        return Description(name, version(name), self.threads, self.context, self.number_type, self.reuse, self.lookup)
+
+    @property
+    def memory(self) -> Memory:
+        """See `Memory`."""
+        return memory_now()
 
     def close(self) -> None:
         """Drop the model; a second call does nothing."""
@@ -114,9 +153,12 @@ class GenaiRuntime:
     ) -> None:
         self.close()
 
-    def _answer(self, prompt: list[int], max_new_tokens: int, noise: Noise | None = None) -> Generation:
-        self._check_fit(len(prompt), max_new_tokens)
-        return stepwise.answer(self, prompt, max_new_tokens, self.stop_ids, self.decode, noise)
+    def choice(self, grammar: str | None) -> AbstractContextManager[stepwise.Choice]:
+        """See `Decoder.choice`. GenAI's own grammars are of other languages and bind its own loop, which hands out no
+        logits."""
+        if grammar is None:
+            return stepwise.likeliest()
+        return nullcontext(TokenGrammar(grammar, self.tokenizer.token_bytes, self.stop_ids))
 
     def keep(self, count: int) -> None:
         """Forget all but the first `count` cached tokens."""
@@ -130,15 +172,16 @@ class GenaiRuntime:
             self._generator.rewind_to(count)
         del self.cached[count:]
 
-    def feed(self, token_ids: list[int]) -> "np.ndarray[Any, Any]":
-        """Append tokens to the cache; their logits [T, V]."""
+    def feed(self, token_ids: list[int], wanted: int) -> "list[np.ndarray[Any, Any]]":
+        """Append tokens to the cache; logits [V] of the last `wanted`."""
         import numpy as np
 
         self._generator.append_tokens(np.array(token_ids, np.int32))
         self.cached += token_ids
-        return self._generator.get_output("logits")[0]  # type: ignore[no-any-return]  # GenAI is untyped
+        return list(self._generator.get_output("logits")[0, -wanted:])
 
-    def _check_fit(self, prompt_tokens: int, new_tokens: int) -> None:
+    def check_fit(self, prompt_tokens: int, new_tokens: int) -> None:
+        """Raises DataError for a prompt that is empty or leaves no room for the answer."""
         if not prompt_tokens:
             raise DataError(f"{self.file}: an empty prompt has no next token")
         if prompt_tokens + new_tokens > self.context:

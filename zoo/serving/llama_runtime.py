@@ -6,24 +6,25 @@ not computed again. Steps of one agent share most of their prompt.
 
 import ctypes
 import os
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import DataError, ExportError
 from zoo.formats import gguf_header
-from zoo.serving import llama_library, prompts
+from zoo.serving import llama_library, prompts, stepwise
 from zoo.serving.llama_grammar import Grammar
-from zoo.serving.runtime import Chat, Generation, Token, spoken
+from zoo.serving.lookup import Said
+from zoo.serving.runtime import Chat, Description, Generation, Memory, Token, memory_now
 from zoo.serving.sampling import Noise
+from zoo.serving.threads import default_threads
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["LlamaRuntime", "default_threads", "open_gguf"]
+__all__ = ["LlamaRuntime", "open_gguf"]
 
 _BATCH = 512
 """Tokens of one decode: llama.cpp's own physical batch."""
@@ -49,19 +50,6 @@ def open_gguf(file: Path, threads: int | None = None, context: int = 4096, exact
     return LlamaRuntime(file, header, library, model, threads or default_threads(), context, exact)
 
 
-def default_threads() -> int:
-    """`OMP_NUM_THREADS` where it is set, else the cores that this process may use, four at most.
-
-    On busy cores llama.cpp's threads spin while they wait for each other: two of them made 2 tokens a second on a
-    machine where one made 150.
-    """
-    set_by_user = os.environ.get("OMP_NUM_THREADS", "")
-    if set_by_user.isdecimal() and int(set_by_user) > 0:
-        return int(set_by_user)
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(usable, 4)
-
-
 class LlamaRuntime:
     """See `zoo.serving.runtime.Runtime`."""
 
@@ -79,10 +67,13 @@ class LlamaRuntime:
         self._library, self._model, self._context = library, model, 0
         self._vocabulary = library.llama_model_get_vocab(model)
         self.vocabulary_size: int = library.llama_vocab_n_tokens(self._vocabulary)
-        self._cached: list[int] = []
+        self.cached: list[int] = []
         """The tokens whose keys and values are in the cache, from position 0."""
-        self.prefilled_tokens = 0
-        """How many tokens of the last prompt were computed and not taken from the cache."""
+        self.prefilled_tokens = self.calls = 0
+        """What the last prompt and answer cost: tokens that were computed, runs of the model."""
+        self.chunk = _BATCH
+        self.reuse, self.lookup, self.said = True, False, Said()
+        self._exact = exact
         parameters = library.llama_context_default_params()
         parameters.n_ctx, parameters.n_batch, parameters.n_ubatch = context, _BATCH, _BATCH
         parameters.n_threads = parameters.n_threads_batch = threads
@@ -136,31 +127,20 @@ class LlamaRuntime:
 
         Raises DataError when a chat does not fit into the context or the grammar is none.
         """
-        each: Sequence[Noise | None] = noises or [None] * len(chats)
-        return [
-            self._answer(self.encode(chat), max_new_tokens, grammar, noise)
-            for chat, noise in zip(chats, each, strict=True)
-        ]
+        return stepwise.answers(self, [self.encode(chat) for chat in chats], max_new_tokens, grammar, noises)
 
     def stream(self, chat: Chat, max_new_tokens: int, grammar: str | None = None) -> Iterator[Token]:
         """The answer that `generate` gives, token by token."""
-        started = time.perf_counter()
-        tokens = self._tokens(self.encode(chat), max_new_tokens, grammar)
-        return spoken((token for token in tokens if not self.is_stop(token)), self.decode, started)
+        return stepwise.stream(self, self.encode(chat), max_new_tokens, grammar)
 
     def logits(self, token_ids: Sequence[int], start: int = 0) -> "np.ndarray[Any, Any]":
         """See `Runtime.logits`. Raises DataError when the tokens do not fit into the context."""
-        import numpy as np
-
-        self._check_fit(len(token_ids), 0)
-        rows = np.empty((len(token_ids) - start, self.vocabulary_size), np.float32)
-        self._keep(0)
-        for first in range(0, len(token_ids), _LOGITS_BATCH):
-            part = list(token_ids[first : first + _LOGITS_BATCH])
-            self._feed(part, every=first + len(part) > start)
-            for position in range(max(first, start), first + len(part)):
-                rows[position - start] = self._row(position - first)
-        return rows
+        self.check_fit(len(token_ids), 0)
+        self.chunk = _LOGITS_BATCH
+        try:
+            return stepwise.logits(self, token_ids, start)
+        finally:
+            self.chunk = _BATCH
 
     def apply_adapter(self, file: Path) -> None:
         """Lay a LoRA adapter (a GGUF of its own) over the model, in full strength.
@@ -172,7 +152,7 @@ class LlamaRuntime:
         adapters, scales = (ctypes.c_void_p * 1)(adapter), (ctypes.c_float * 1)(1.0)
         if not adapter or self._library.llama_set_adapters_lora(self._context, adapters, 1, scales):
             raise ExportError(f"{file}: llama.cpp does not lay this adapter over {self.file.name}")
-        self._keep(0)
+        self.keep(0)
 
     @property
     def weights_bytes(self) -> int:
@@ -184,18 +164,16 @@ class LlamaRuntime:
         self.threads = threads
         self._library.llama_set_n_threads(self._context, threads, threads)
 
-    def step_seconds(self, steps: int) -> list[float]:
-        """How long each of so many next tokens takes, after one that does not count."""
-        self._keep(0)
-        token = max(0, self._library.llama_vocab_bos(self._vocabulary))
-        self._feed([token])
-        seconds = []
-        for _ in range(steps):
-            started = time.perf_counter()
-            self._feed([token])
-            self._row(-1)
-            seconds.append(time.perf_counter() - started)
-        return seconds
+    def describe(self) -> Description:
+        """See `Runtime.describe`."""
+        kind = "float32" if self._exact else "float16"
+        version = llama_library.PINNED_WHEEL
+        return Description("llama.cpp", version, self.threads, self.context, kind, self.reuse, self.lookup)
+
+    @property
+    def memory(self) -> Memory:
+        """See `Memory`; the file is mapped, and counts as far as it was read."""
+        return memory_now()
 
     def close(self) -> None:
         """Give the memory back; a second call does nothing."""
@@ -213,77 +191,39 @@ class LlamaRuntime:
     ) -> None:
         self.close()
 
-    def _answer(
-        self, prompt: list[int], max_new_tokens: int, grammar: str | None, noise: Noise | None = None
-    ) -> Generation:
-        started = time.perf_counter()
-        answer: list[int] = []
-        first = last = 0.0
-        for token in self._tokens(prompt, max_new_tokens, grammar, noise):
-            last = time.perf_counter() - started
-            first = first or last
-            if not self.is_stop(token):
-                answer.append(token)
-        return Generation(self.decode(answer), len(answer), len(prompt), first, last)
+    def choice(self, grammar: str | None) -> AbstractContextManager[stepwise.Choice]:
+        """See `Decoder.choice`: llama.cpp's own sampler keeps to the grammar."""
+        return stepwise.likeliest() if grammar is None else Grammar(self._library, self._vocabulary, grammar)
 
-    def _tokens(
-        self, prompt: list[int], max_new_tokens: int, grammar: str | None, noise: Noise | None = None
-    ) -> Iterator[int]:
-        """What the model says next, again and again, the stop token included."""
-        self._check_fit(len(prompt), max_new_tokens)
-        with ExitStack() as stack:
-            rules = None
-            if grammar is not None:
-                rules = stack.enter_context(Grammar(self._library, self._vocabulary, grammar))
-            self._prefill(prompt)
-            for left in reversed(range(max_new_tokens)):
-                row = noise(self._row(-1)) if noise else self._row(-1)
-                token = rules.choose(row) if rules else int(row.argmax())
-                yield token
-                if self.is_stop(token):
-                    return
-                if rules:
-                    rules.accept(token)
-                if left:
-                    self._feed([token])
-
-    def _prefill(self, prompt: list[int]) -> None:
-        """Compute what the cache does not hold, at least the last token: its logits are wanted."""
-        shared = _common_prefix(self._cached, prompt)
-        self._keep(min(shared, len(prompt) - 1))
-        rest = prompt[len(self._cached) :]
-        self.prefilled_tokens = len(rest)
-        for first in range(0, len(rest), _BATCH):
-            self._feed(rest[first : first + _BATCH])
-
-    def _keep(self, count: int) -> None:
+    def keep(self, count: int) -> None:
         """Forget all but the first `count` cached tokens. Some memories can only be forgotten as a whole."""
         memory = self._library.llama_get_memory(self._context)
         if not self._library.llama_memory_seq_rm(memory, 0, count, -1):
             self._library.llama_memory_seq_rm(memory, 0, -1, -1)
             count = 0
-        del self._cached[count:]
+        del self.cached[count:]
 
-    def _feed(self, token_ids: list[int], every: bool = False) -> None:
-        """Append tokens to the cache; logits of the last one, or of all."""
+    def feed(self, token_ids: list[int], wanted: int) -> "list[np.ndarray[Any, Any]]":
+        """Append tokens to the cache; logits of the last `wanted`, views that the next call overwrites."""
         count = len(token_ids)
-        wanted = [every] * (count - 1) + [True]
         batch = llama_library.Batch(n_tokens=count)
         batch.token = (ctypes.c_int32 * count)(*token_ids)
-        batch.logits = (ctypes.c_int8 * count)(*wanted)
+        batch.logits = (ctypes.c_int8 * count)(*[place >= count - wanted for place in range(count)])
         status = self._library.llama_decode(self._context, batch)
         if status:
             raise ExportError(f"{self.file}: llama.cpp could not decode {count} tokens (status {status})")
-        self._cached += token_ids
+        self.cached += token_ids
+        return [self._row(place) for place in range(count - wanted, count)]
 
     def _row(self, index: int) -> "np.ndarray[Any, Any]":
-        """Logits [V] of one token of the last batch: a view that the next decode overwrites."""
+        """Logits [V] of one token of the last batch."""
         import numpy as np
 
         pointer = self._library.llama_get_logits_ith(self._context, index)
         return np.ctypeslib.as_array(pointer, shape=(self.vocabulary_size,))
 
-    def _check_fit(self, prompt_tokens: int, new_tokens: int) -> None:
+    def check_fit(self, prompt_tokens: int, new_tokens: int) -> None:
+        """Raises DataError for a prompt that is empty or leaves no room for the answer."""
         if not prompt_tokens:
             raise DataError(f"{self.file}: an empty prompt has no next token")
         if prompt_tokens + new_tokens > self.context:
@@ -311,8 +251,3 @@ class LlamaRuntime:
 
     def _text_of(self, token: int) -> str:
         return self._library.llama_vocab_get_text(self._vocabulary, token).decode("utf-8") if token >= 0 else ""
-
-
-def _common_prefix(left: Sequence[int], right: Sequence[int]) -> int:
-    pairs = zip(left, right, strict=False)
-    return next((index for index, (one, other) in enumerate(pairs) if one != other), min(len(left), len(right)))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.errors import EnvironmentFailure, ExportError
 from zoo.formats import gguf_header
 from zoo.serving import llama_library
-from zoo.serving.llama_runtime import default_threads
+from zoo.serving.threads import default_threads
 
 if TYPE_CHECKING:
     import numpy as np

@@ -4,23 +4,29 @@ Like the other runtimes it answers one chat after the other and computes of each
 not begin with. `padded_logits` runs several rows at once, padded on the left, as optimum and transformers.js do.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import DataError, ExportError
 from zoo.serving import stepwise
-from zoo.serving.llama_runtime import default_threads
-from zoo.serving.runtime import Chat, Generation
+from zoo.serving.lookup import Said
+from zoo.serving.runtime import Chat, Description, Generation, Memory, Token, memory_now
 from zoo.serving.sampling import Noise
 from zoo.serving.shipped_tokenizer import read_tokenizer
+from zoo.serving.threads import default_threads
+from zoo.serving.token_grammar import TokenGrammar
 
 if TYPE_CHECKING:
     import numpy as np
 
 __all__ = ["OnnxRuntime", "open_onnx"]
 
+_CHUNK = 256
+"""Tokens of one call: the graph returns logits of all of them, and 256 rows of 152 000 float32 are 156 MB."""
 _TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16"}
 
 
@@ -32,16 +38,8 @@ def open_onnx(graph: Path, threads: int | None = None) -> "OnnxRuntime":
     Raises ExportError when ONNX Runtime does not load the graph, when its data file or its tokenizer is not there, or
     when the sizes of its cache are no numbers.
     """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or default_threads()
-    options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its errors share no class but this one
-        raise ExportError(f"{graph}: ONNX Runtime does not load it: {error}") from error
-    return OnnxRuntime(graph, session, options.intra_op_num_threads)
+    threads = threads or default_threads()
+    return OnnxRuntime(graph, _session(graph, threads), threads)
 
 
 class OnnxRuntime:
@@ -61,8 +59,10 @@ class OnnxRuntime:
         self.vocabulary_size = int(self.outputs["logits"].shape[-1])
         self.cached: list[int] = []
         self._past = self._empty(1)
-        self.prefilled_tokens = 0
-        """How many tokens of the last prompt were computed and not taken from the cache."""
+        self.prefilled_tokens = self.calls = 0
+        """What the last prompt and answer cost: tokens that were computed, runs of the model."""
+        self.chunk = _CHUNK
+        self.reuse, self.lookup, self.said = True, False, Said()
 
     @property
     def chat_template(self) -> str:
@@ -82,15 +82,23 @@ class OnnxRuntime:
         return token in self.stop_ids
 
     def generate(
-        self, chats: Sequence[Chat], max_new_tokens: int, *, noises: Sequence[Noise] | None = None
+        self,
+        chats: Sequence[Chat],
+        max_new_tokens: int,
+        grammar: str | None = None,
+        *,
+        noises: Sequence[Noise] | None = None,
     ) -> list[Generation]:
         """Answers, one chat after the other; see `Runtime.generate`."""
-        each: Sequence[Noise | None] = noises or [None] * len(chats)
-        return [self._answer(self.encode(chat), max_new_tokens, noise) for chat, noise in zip(chats, each, strict=True)]
+        return stepwise.answers(self, [self.encode(chat) for chat in chats], max_new_tokens, grammar, noises)
+
+    def stream(self, chat: Chat, max_new_tokens: int, grammar: str | None = None) -> Iterator[Token]:
+        """The greedy answer that `generate` gives, token by token."""
+        return stepwise.stream(self, self.encode(chat), max_new_tokens, grammar)
 
     def logits(self, token_ids: Sequence[int], start: int = 0) -> "np.ndarray[Any, Any]":
         """See `Runtime.logits`."""
-        self._check_not_empty(token_ids)
+        self.check_fit(len(token_ids), 0)
         return stepwise.logits(self, token_ids, start)
 
     def padded_logits(self, rows: Sequence[Sequence[int]]) -> "list[np.ndarray[Any, Any]]":
@@ -106,6 +114,22 @@ class OnnxRuntime:
         logits, *_ = self._run(ids, mask, np.maximum(mask.cumsum(1) - 1, 0), self._empty(len(rows)))
         return [logits[index, width - len(row) :].astype(np.float32) for index, row in enumerate(rows)]
 
+    def use_threads(self, threads: int) -> None:
+        """Compute with so many threads from now on; the graph is loaded again."""
+        self.threads, self._session = threads, None
+        self.keep(0)
+        self._session = _session(self.file, threads)
+
+    def describe(self) -> Description:
+        """See `Runtime.describe`."""
+        installed = version("onnxruntime")
+        return Description("onnxruntime", installed, self.threads, None, self.number_type, self.reuse, self.lookup)
+
+    @property
+    def memory(self) -> Memory:
+        """See `Memory`."""
+        return memory_now()
+
     def close(self) -> None:
         """Drop the session and the cache."""
         self._session, self._past, self.cached = None, [], []
@@ -118,9 +142,11 @@ class OnnxRuntime:
     ) -> None:
         self.close()
 
-    def _answer(self, prompt: list[int], max_new_tokens: int, noise: Noise | None = None) -> Generation:
-        self._check_not_empty(prompt)
-        return stepwise.answer(self, prompt, max_new_tokens, self.stop_ids, self.decode, noise)
+    def choice(self, grammar: str | None) -> AbstractContextManager[stepwise.Choice]:
+        """See `Decoder.choice`."""
+        if grammar is None:
+            return stepwise.likeliest()
+        return nullcontext(TokenGrammar(grammar, self.tokenizer.token_bytes, self.stop_ids))
 
     def keep(self, count: int) -> None:
         """Forget all but the first `count` cached tokens."""
@@ -128,8 +154,8 @@ class OnnxRuntime:
             self._past = [array[:, :, :count] for array in self._past]
             del self.cached[count:]
 
-    def feed(self, token_ids: list[int]) -> "np.ndarray[Any, Any]":
-        """Append tokens to the cache; their logits [T, V]."""
+    def feed(self, token_ids: list[int], wanted: int) -> "list[np.ndarray[Any, Any]]":
+        """Append tokens to the cache; logits [V] of the last `wanted`."""
         import numpy as np
 
         past = len(self.cached)
@@ -137,7 +163,7 @@ class OnnxRuntime:
         ids, mask = np.array([token_ids], np.int64), np.ones((1, total), np.int64)
         logits, *self._past = self._run(ids, mask, np.arange(past, total)[None], self._past)
         self.cached += token_ids
-        return logits[0]  # type: ignore[no-any-return]  # onnxruntime is untyped
+        return list(logits[0, -wanted:])
 
     def _run(self, ids: Any, mask: Any, positions: Any, past: Sequence[Any]) -> list[Any]:
         feed = {"input_ids": ids, "attention_mask": mask, **dict(zip(self._past_names, past, strict=True))}
@@ -159,9 +185,22 @@ class OnnxRuntime:
         if any(len(shape) != 4 or not all(isinstance(shape[axis], int) for axis in (1, 3)) for shape in sizes):
             raise ExportError(f"{self.file}: the cache has the shape {sizes[0]}; heads and their width must be numbers")
 
-    def _check_not_empty(self, token_ids: Sequence[int]) -> None:
-        if not token_ids:
+    def check_fit(self, prompt_tokens: int, new_tokens: int) -> None:
+        """Raises DataError for an empty prompt; a plain graph has no other limit than memory."""
+        if not prompt_tokens:
             raise DataError(f"{self.file}: an empty prompt has no next token")
+
+
+def _session(graph: Path, threads: int) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its errors share no class but this one
+        raise ExportError(f"{graph}: ONNX Runtime does not load it: {error}") from error
 
 
 def _tokenizer_folder(graph: Path) -> Path:

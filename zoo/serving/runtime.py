@@ -1,16 +1,19 @@
 """What every runtime can do: answer chats, hand out logits, turn text into its own tokens."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
+from zoo.errors import EnvironmentFailure
 from zoo.serving.sampling import Noise
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Chat", "Generation", "Runtime", "Token", "spoken"]
+__all__ = ["Chat", "Description", "Generation", "Memory", "Runtime", "Token", "memory_now", "spoken"]
 
 Chat = Sequence[Mapping[str, Any]]
 """Messages in order, each with `role` and `content`."""
@@ -41,8 +44,53 @@ class Token:
     """From the call to this token."""
 
 
+@dataclass(frozen=True)
+class Description:
+    """What a runtime is, for records and for whoever looks at a figure."""
+
+    runtime: str
+    """`llama.cpp`, `onnxruntime`, `onnxruntime-genai` or `torch`."""
+    version: str
+    """Of the installed distribution that computes."""
+    threads: int
+    context: int | None
+    """The most tokens of prompt and answer together; None where only memory is a limit."""
+    number_type: str
+    """Of the activations."""
+    reuse: bool
+    """Whether what two prompts share is computed once."""
+    lookup: bool
+    """Whether several tokens are guessed and checked at once."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Of this whole process, in bytes: a runtime in a process of its own is measured by itself."""
+
+    resident_bytes: int
+    """In RAM now, mapped weights included."""
+    peak_bytes: int
+    """The most that it was."""
+
+
+def memory_now(status: Path = Path("/proc/self/status")) -> Memory:
+    """What this process takes. Raises EnvironmentFailure where the kernel does not tell: anywhere but on Linux."""
+    try:
+        text = status.read_text("ascii", "replace")
+        found = [re.search(rf"^{name}:\s*(\d+) kB", text, re.MULTILINE) for name in ("VmRSS", "VmHWM")]
+        resident, peak = (int(match[1]) * 1024 for match in found if match)
+    except (OSError, ValueError) as error:
+        raise EnvironmentFailure(f"{status}: this system does not tell a process's memory: {error}") from error
+    return Memory(resident, peak)
+
+
 class Runtime(Protocol):
     """A loaded model. Not to be used from two threads at once."""
+
+    reuse: bool
+    """Whether what a prompt shares with the previous one is taken from its cache."""
+    lookup: bool
+    """Whether tokens are guessed from prompt and earlier answers, and checked several at once."""
 
     @property
     def chat_template(self) -> str:
@@ -55,13 +103,39 @@ class Runtime(Protocol):
         ...
 
     def generate(
-        self, chats: Sequence[Chat], max_new_tokens: int, *, noises: Sequence[Noise] | None = None
+        self,
+        chats: Sequence[Chat],
+        max_new_tokens: int,
+        grammar: str | None = None,
+        *,
+        noises: Sequence[Noise] | None = None,
     ) -> list[Generation]:
-        """Greedy answers, in order, or by chance with a noise for each; each ends at the model's first stop token."""
+        """Greedy answers, in order, or by chance with a noise for each; each ends at the model's first stop token. With
+        a grammar (GBNF), only what it allows is said.
+
+        Raises DataError when a chat does not fit into the context or the grammar is none.
+        """
+        ...
+
+    def stream(self, chat: Chat, max_new_tokens: int, grammar: str | None = None) -> Iterator[Token]:
+        """The greedy answer that `generate` gives, token by token."""
         ...
 
     def logits(self, token_ids: Sequence[int], start: int = 0) -> "np.ndarray[Any, Any]":
         """Teacher-forced logits [T - start, V], float32: row i scores the token after `token_ids[start + i]`."""
+        ...
+
+    def use_threads(self, threads: int) -> None:
+        """Compute with so many threads from now on."""
+        ...
+
+    def describe(self) -> Description:
+        """What computes, and how."""
+        ...
+
+    @property
+    def memory(self) -> Memory:
+        """See `Memory`."""
         ...
 
     def close(self) -> None:

@@ -5,12 +5,14 @@ They are what a browser or a phone has: `tokenizer.json`, and `tokenizer_config.
 
 import json
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import ExportError
 from zoo.serving import prompts
 from zoo.serving.runtime import Chat
+from zoo.serving.token_bytes import token_bytes
 
 __all__ = ["ShippedTokenizer", "read_tokenizer"]
 
@@ -41,6 +43,11 @@ class ShippedTokenizer:
     def chat_template(self) -> str:
         """The template in `tokenizer_config.json`, where browsers read it; empty when there is none."""
         return str(self._settings.get("chat_template") or "")
+
+    @cached_property
+    def token_bytes(self) -> list[bytes | None]:
+        """What every token writes, see `zoo.serving.token_bytes`."""
+        return token_bytes(self._tokenizer.to_str())
 
     def vocabulary(self) -> dict[str, int]:
         """Every token with its id, added ones included."""

@@ -1,4 +1,4 @@
-"""How many threads decode a file fastest on this machine, now: measured, since no rule knows what else is running.
+"""How many threads decode a model fastest on this machine, now: measured, since no rule knows what else is running.
 
 llama.cpp's threads spin while they wait for each other, so on shared cores a second thread can cost tenfold.
 """
@@ -6,18 +6,17 @@ llama.cpp's threads spin while they wait for each other, so on shared cores a se
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
+from typing import Protocol
 
-from zoo.serving.llama_runtime import open_gguf
+from zoo.serving import stepwise
 
-__all__ = ["ThreadSweep", "fastest_threads"]
+__all__ = ["ThreadSweep", "chosen", "default_threads", "sweep"]
 
 _CLOSE = 0.9
 """Fewer threads are taken when they reach this share of the best: they leave cores to others."""
 _HOPELESS = 0.5
 """Below this share of the best, more threads are not tried: they would wait for each other still longer."""
-_CONTEXT = 128
 _STEPS = 12
 
 
@@ -30,20 +29,27 @@ class ThreadSweep:
     """Threads -> decoded tokens a second, median of some single tokens."""
 
 
-def fastest_threads(file: Path, most: int | None = None) -> ThreadSweep:
-    """Decode a few tokens with 1, 2, 4, ... threads, up to the cores that this process may use, or `most`.
+class Threaded(stepwise.Decoder, Protocol):
+    """A decoder that can be told how many threads to take."""
 
-    Takes seconds for a model of 100 million parameters. Raises ExportError when the file does not load.
+    def use_threads(self, threads: int) -> None: ...
+
+
+def sweep(decoder: Threaded, most: int | None = None) -> ThreadSweep:
+    """Decode a few tokens with 1, 2, 4, ... threads, up to the cores that this process may use, or `most`; the decoder
+    then has the fastest number, and an empty cache.
+
+    Takes seconds for a model of 100 million parameters, and loads an ONNX graph again for each number.
     """
-    usable = most or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     speeds: dict[int, float] = {}
-    with open_gguf(file, threads=1, context=_CONTEXT) as runtime:
-        for threads in _counts(usable):
-            runtime.use_threads(threads)
-            speeds[threads] = 1 / median(runtime.step_seconds(_STEPS))
-            if speeds[threads] < _HOPELESS * max(speeds.values()):
-                break
-    return ThreadSweep(chosen(speeds), speeds)
+    for threads in _counts(most or _usable()):
+        decoder.use_threads(threads)
+        speeds[threads] = 1 / median(stepwise.step_seconds(decoder, _STEPS))
+        if speeds[threads] < _HOPELESS * max(speeds.values()):
+            break
+    found = ThreadSweep(chosen(speeds), speeds)
+    decoder.use_threads(found.threads)
+    return found
 
 
 def chosen(speeds: Mapping[int, float]) -> int:
@@ -54,6 +60,22 @@ def chosen(speeds: Mapping[int, float]) -> int:
     """
     best = max(speeds.values())
     return min(threads for threads, speed in speeds.items() if speed >= _CLOSE * best)
+
+
+def default_threads() -> int:
+    """`OMP_NUM_THREADS` where it is set, else the cores that this process may use, four at most.
+
+    On busy cores llama.cpp's threads spin while they wait for each other: two of them made 2 tokens a second on a
+    machine where one made 150.
+    """
+    set_by_user = os.environ.get("OMP_NUM_THREADS", "")
+    if set_by_user.isdecimal() and int(set_by_user) > 0:
+        return int(set_by_user)
+    return min(_usable(), 4)
+
+
+def _usable() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _counts(usable: int) -> list[int]:

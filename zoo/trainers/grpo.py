@@ -1,44 +1,111 @@
-"""Group relative policy optimisation: TRL's GRPOTrainer on logged steps whose right action is known.
+"""Group relative policy optimisation with TRL's GRPOTrainer, on logged steps or on whole episodes in a world.
 
-Each prompt is one step of an episode; the policy answers it several times and the rewards compare the answers. No
-environment runs. Every reward's mean is in the record, step by step.
+On logged steps a prompt is one step of an episode whose right action is known; the policy answers it several times and
+the rewards compare the answers (OpenPhone's way). In an environment it acts every task several times, and each step of
+each episode is a sample whose advantage comes from its episode (`zoo.trainers.rollouts`, `zoo.trainers.advantages`).
+Every reward's mean is in the record, step by step. Not covered: a world whose observations are screenshots.
 """
 
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
-from zoo import options, registry
-from zoo.errors import DataError, ModelError
+from zoo import checkpoint, options, registry
+from zoo.actions import parse
+from zoo.agent import open_environment
+from zoo.environments import Closing, Task
+from zoo.errors import DataError, EnvironmentFailure, ModelError
 from zoo.records import Metric, StageContext, StageResult
 from zoo.schema import GRPOSpec
-from zoo.trainers import loading, preflight, session
+from zoo.trainers import completions, loading, preflight, session
 
 __all__ = ["run"]
 
 _ANSWER_TOKENS = 512  # TRL's default of `max_completion_length`
 _FOR_REWARDS = ("solution", "task", "template", "step")
+_KEPT = "completions"
 
 
 def run(spec: GRPOSpec, ctx: StageContext) -> StageResult:
-    """Train, and leave a whole checkpoint in `ctx.out`.
+    """Train, and leave a whole checkpoint in `ctx.out`, with a sample of what was said in `completions.jsonl`.
 
-    Raises DataError for rows that do not fit, ModelError for a checkpoint that cannot be trained or for sizes that do
-    not fit together, both before weights are loaded, and ModelError when the loss is no number.
+    Raises DataError for rows or tasks that do not fit, ModelError for a checkpoint that cannot be trained or for sizes
+    that do not fit together, EnvironmentFailure for vLLM where it cannot be, all before weights are loaded; and
+    ModelError when the loss is no number or `guard` stops the run.
     """
+    _check_vllm(spec, ctx.device)
     base = ctx.inputs["model"]
-    rows = preflight.read_rows(ctx.inputs["data"], ("prompt", "solution"))
     processor = preflight.load_processor(base)
-    answer_tokens = spec.trl.get("max_completion_length", _ANSWER_TOKENS)
-    longest = preflight.check_lengths(rows, processor, base, None, answer_tokens)
+    tasks = _tasks(spec, ctx.seed)
+    rows, notes = _rows_of(tasks) if spec.environment else _read_rows(spec, ctx.inputs["data"], processor, base)
     _check_sizes(spec, len(rows))
-    trainer = _trainer(spec, ctx, rows, processor)
+    trainer = _trainer(spec, ctx, rows, processor, tasks)
     metrics = session.train(trainer, ctx)
     history = [entry for entry in trainer.state.log_history if "reward" in entry]
     loading.write_trained(trainer.model, processor, base, ctx.out, spec.save_dtype)
+    notes["kept_answers"] = completions.collect(ctx.scratch / _KEPT, ctx.out / completions.COMPLETIONS_NAME)
     names = ["reward", *(f"rewards/{name}/mean" for name in trainer.reward_func_names)]
-    metrics |= _ends(history, names)
-    fields = ["loss", *names, "reward_std", "completions/mean_length", "completions/clipped_ratio", "entropy"]
-    notes = {"history": session.thinned(history, fields), "rows": len(rows), "longest_row_tokens": longest}
+    metrics |= _ends(history, [*names, *(["success"] if spec.environment else [])])
+    if warned := _first_alarm(history, spec):
+        notes["alarm"] = warned
+    notes["history"] = session.thinned(history, ["loss", *names, *_LOGGED, *_more(history)])
     return StageResult(metrics, notes)
+
+
+_LOGGED = (
+    "reward_std", "completions/mean_length", "completions/clipped_ratio", "entropy", "group_spread", "kl",
+    "clip_ratio/low_mean", "clip_ratio/high_mean", "frac_reward_zero_std", "success",
+)  # fmt: skip
+_MORE = ("denoise/", "episode/", "sampling/", "samples/")
+
+
+def _more(history: Sequence[dict[str, float]]) -> list[str]:
+    return sorted({name for entry in history for name in entry if name.startswith(_MORE)})
+
+
+def _first_alarm(history: Sequence[dict[str, float]], spec: GRPOSpec) -> dict[str, Any] | None:
+    from zoo.trainers.guards import first_alarm
+
+    return first_alarm(history, spec.guard)
+
+
+def _check_vllm(spec: GRPOSpec, device: str) -> None:
+    if not spec.trl.get("use_vllm"):
+        return
+    if device == "cpu":
+        raise EnvironmentFailure("`use_vllm: true` needs a GPU, and this stage runs on cpu; leave it out")
+    if find_spec("vllm") is None:
+        raise EnvironmentFailure("`use_vllm: true` needs vllm, which is not installed; run: pip install 'trl[vllm]'")
+
+
+def _tasks(spec: GRPOSpec, seed: int) -> Sequence[Task]:
+    world = spec.environment
+    if world is None:
+        return ()
+    environment = open_environment(spec.agent)
+    try:
+        return environment.draw_tasks(world.split, world.tasks, seed)
+    except ValueError as error:
+        raise DataError(f"environment: `tasks: {world.tasks}` is too many: {error}") from error
+    finally:
+        if isinstance(environment, Closing):
+            environment.close()
+
+
+def _rows_of(tasks: Sequence[Task]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """A row a task. Its prompt is only TRL's wish: the agent writes one for every step."""
+    rows = [
+        {"prompt": [{"role": "user", "content": task.instruction}], "task": number} for number, task in enumerate(tasks)
+    ]
+    return rows, {"tasks": len(tasks), "templates": len({task.template for task in tasks})}
+
+
+def _read_rows(spec: GRPOSpec, folder: Path, processor: Any, base: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    rows = preflight.read_rows(folder, ("prompt", "solution"))
+    answer_tokens = spec.trl.get("max_completion_length", _ANSWER_TOKENS)
+    longest = preflight.check_lengths(rows, processor, base, None, answer_tokens)
+    return rows, {"rows": len(rows), "longest_row_tokens": longest}
 
 
 def _check_sizes(spec: GRPOSpec, rows: int) -> None:
@@ -50,30 +117,51 @@ def _check_sizes(spec: GRPOSpec, rows: int) -> None:
         raise ModelError(problem)
 
 
-def _trainer(spec: GRPOSpec, ctx: StageContext, rows: list[dict[str, Any]], processor: Any) -> Any:
-    from trl import GRPOConfig, GRPOTrainer
+def _trainer(
+    spec: GRPOSpec, ctx: StageContext, rows: list[dict[str, Any]], processor: Any, tasks: Sequence[Task]
+) -> Any:
+    from trl import GRPOConfig
 
-    weights = [reward.weight for reward in spec.rewards]
-    settings = {**session.settings(spec.checkpoint_steps, ctx), **spec.trl, "reward_weights": weights}
+    from zoo.trainers.guards import Guard
+    from zoo.trainers.policy_trainer import PolicyTrainer
+
+    table = registry.EPISODE_REWARDS if spec.environment else registry.REWARDS
+    settings = {
+        **session.settings(spec.checkpoint_steps, ctx),
+        **spec.trl,
+        **({"max_completion_length": spec.agent.answer_tokens} if spec.environment else {}),
+        "reward_weights": [reward.weight for reward in spec.rewards],
+    }
     columns = ["prompt", *(column for column in _FOR_REWARDS if column in rows[0])]
-    trainer = GRPOTrainer(
+    calls = any(reward.name == "action" for reward in spec.rewards)
+    trainer = PolicyTrainer(
         model=loading.load_model(ctx.inputs["model"], spec.dtype, spec.attention),
-        reward_funcs=[registry.load(registry.REWARDS[reward.name])(**reward.options) for reward in spec.rewards],
+        reward_funcs=[registry.load(table[reward.name])(**reward.options) for reward in spec.rewards],
         args=GRPOConfig(**settings),
         train_dataset=loading.load_dataset(rows, columns),
         processing_class=processor,
         peft_config=loading.lora_config(spec.lora),
+        spec=spec,
+        tasks=tasks,
+        positions=checkpoint.facts(ctx.inputs["model"]).positions,
+        readable=_holds_call if calls else bool,
+        keep=completions.keeper(ctx.scratch / _KEPT),
     )
+    trainer.add_callback(Guard(spec.guard, ctx, ctx.scratch / "checkpoints"))
     loading.freeze(trainer.model, spec.freeze)
     return trainer
+
+
+def _holds_call(text: str) -> bool:
+    return parse(text) is not None
 
 
 def _ends(history: list[dict[str, float]], names: list[str]) -> dict[str, Metric]:
     """The mean of each reward over the first and over the last tenth of the steps."""
     ends = {}
     for name in names:
-        plain = "reward" if name == "reward" else f"reward_{name.split('/')[1]}"
-        values = [entry[name] for entry in history]
-        ends[f"{plain}_start"] = Metric(session.mean_of_share(values, last=False))
-        ends[f"{plain}_end"] = Metric(session.mean_of_share(values, last=True))
+        plain = f"reward_{name.split('/')[1]}" if "/" in name else name
+        if values := [entry[name] for entry in history if entry.get(name) is not None]:
+            ends[f"{plain}_start"] = Metric(session.mean_of_share(values, last=False))
+            ends[f"{plain}_end"] = Metric(session.mean_of_share(values, last=True))
     return ends

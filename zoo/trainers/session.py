@@ -187,5 +187,5 @@ def _see_one_gpu(index: int) -> None:
 
 
 def _means(group: Sequence[dict[str, float]], fields: Sequence[str]) -> dict[str, float]:
-    values = {name: [entry[name] for entry in group if name in entry] for name in fields}
+    values = {name: [entry[name] for entry in group if entry.get(name) is not None] for name in fields}
     return {name: sum(found) / len(found) for name, found in values.items() if found}

@@ -13,9 +13,9 @@ from zoo.environments import Task
 from zoo.errors import DataError, ExportError, ModelError
 from zoo.records import Progress, no_progress
 from zoo.schema import AgentSpec, DataSpec
-from zoo.serving import Chat, TorchRuntime
+from zoo.serving import Chat, TorchRuntime, open_export
 from zoo.verify.comparison import ActionAgreement, Step, compare_actions, compare_logits
-from zoo.verify.opening import Opened, file_checks, label, open_file, size, structural_checks, weighed
+from zoo.verify.opening import Opened, file_checks, label, size, structural_checks, weighed
 from zoo.verify.report import GENERAL, STEPS, FileReport
 from zoo.verify.structure import Check
 from zoo.verify.tasks import compare_tasks
@@ -42,7 +42,11 @@ class Material:
 
 
 def material(agent: AgentSpec, prompts: int, texts: int, actions: int, tasks: int, seed: int) -> Material:
-    """Draw everything with the seed. Raises DataError when the world does not have so many tasks."""
+    """Draw everything with the seed. Files are compared on words: for an agent with eyes, on those of its screens.
+
+    Raises DataError when the world does not have so many tasks.
+    """
+    agent = agent.model_copy(update={"pictures": "none"})
     drawn: Sequence[Task] = ()
     if tasks:
         try:
@@ -117,7 +121,7 @@ def _vocabulary_size(reference: TorchRuntime) -> int:
 def _open(stack: ExitStack, file: Path, context: int, threads: int | None) -> Opened | str:
     """The file in its own runtime, or why it does not load: one broken file does not hide the others."""
     try:
-        opened = open_file(file, context, threads)
+        opened = open_export(file, threads, context)
         stack.callback(opened.close)
         return opened
     except ExportError as error:

@@ -137,8 +137,8 @@ def _cache(candidate: OnnxRuntime | GenaiRuntime, ids: list[int]) -> Check:
     end = min(_PREFIX + _STEPS, len(ids))
     whole = candidate.logits(ids[:end], _PREFIX)
     candidate.keep(0)
-    candidate.feed(ids[:_PREFIX])
-    steps = [candidate.feed([token])[-1] for token in ids[_PREFIX:end]]
+    candidate.feed(ids[:_PREFIX], 1)
+    steps = [candidate.feed([token], 1)[0] for token in ids[_PREFIX:end]]
     return _alike("cache", whole, steps, _tolerance(candidate), "step by step")
 
 

@@ -2,7 +2,8 @@
 
 `device` speaks to adb (package `adbutils`), `hierarchy` turns a dump of its screen into numbered lines, `tasks` are
 things to do in the Settings app that a shell command can check, `environment` puts them together. Nothing is installed
-on the device. Tested against a stand-in that speaks adb's protocol with recorded screens; not run on a device.
+on the device. Tested against a stand-in that speaks adb's protocol and replays screens written by hand in the form of
+Android's own dumps (Settings, Contacts, right to left, a web view); not run on a device.
 """
 
 from zoo.environments.android.environment import AndroidEnvironment

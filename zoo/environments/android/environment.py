@@ -75,6 +75,11 @@ class AndroidEnvironment:
         raise EnvironmentFailure("no expert knows a real device; write a model, an endpoint, or random")
 
     @property
+    def numbers(self) -> list[int]:
+        """Of what can be touched."""
+        return [node.line.number for node in self.nodes if node.line.number]
+
+    @property
     def stored(self) -> NoReturn:
         """Not there: a device's state cannot be compared."""
         raise NotImplementedError("a device's state cannot be compared")
@@ -83,11 +88,13 @@ class AndroidEnvironment:
         """Not there: a device cannot be copied."""
         raise NotImplementedError("a device cannot be copied")
 
-    def picture(self) -> Any:
-        """The real screenshot, with the number of each element drawn at its corner."""
+    def screenshot(self, marks: bool = False) -> Any:
+        """The real screenshot; with `marks`, the number of each element at its corner."""
         from PIL import ImageDraw, ImageFont
 
-        image = self.device.picture()
+        image = self.device.picture().convert("RGB")
+        if not marks:
+            return image
         draw = ImageDraw.Draw(image)
         font = ImageFont.load_default(max(10, image.width // 36))
         for node in self.nodes:
@@ -103,6 +110,11 @@ class AndroidEnvironment:
     def draw_tasks(split: Split, count: int, seed: int) -> list[Task]:
         """See `zoo.environments.android.tasks.draw_tasks`."""
         return list(draw_tasks(split, count, seed))
+
+    @staticmethod
+    def expert_knows(task: Task) -> bool:
+        """Never: there is no expert."""
+        return False
 
     @property
     def device(self) -> Device:

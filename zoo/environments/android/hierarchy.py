@@ -1,8 +1,10 @@
 """A dump of uiautomator as the numbered lines of a screen, by AndroidLab's pruning (`utils_mobile/xml_tool.py`).
 
 Pruned: what is invisible, has no area or lies outside the display; what is covered by a later element of the same
-place; layouts, whose class says nothing. Kept with a number: what can be touched, with the texts inside it that cannot
-be touched themselves. Bounds are kept beside the text, not in it. Not covered: web views that hide their content.
+place; layouts, whose class says nothing; marks of writing direction. Kept with a number: what can be touched, with the
+texts inside it that cannot be touched themselves, and the state of the switch that only its row turns. What has no text
+at all is called by its resource's name. Bounds are kept beside the text, not in it. Not covered: web views that hide
+their content.
 """
 
 import re
@@ -22,6 +24,9 @@ _LAYOUTS = frozenset(
     {"View", "ViewGroup", "FrameLayout", "LinearLayout", "RelativeLayout", "ConstraintLayout", "TextView"}
 )
 _CHECKED = {"Switch", "CheckBox", "RadioButton", "ToggleButton", "CheckedTextView"}
+_DIRECTION_MARKS = dict.fromkeys(
+    map(ord, "\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
+)
 Bounds = tuple[int, int, int, int]
 
 
@@ -64,13 +69,14 @@ def _walk(element: ElementTree.Element, display: Bounds, inside: bool) -> Iterat
     bounds = _bounds(element)
     if bounds is None or element.get("visible-to-user") == "false" or not _overlap(bounds, display):
         return
-    does = _does(element)
-    text = _text(element)
+    # A switch that is checkable and not clickable is turned by its row, whose line says its state.
+    does = () if inside and element.get("clickable") != "true" and _is_checkable(element) else _does(element)
+    text, scrolls = _text(element), does == ("scroll",)
     if does:
-        yield _node(element, does, text or ("" if does == ("scroll",) else _inner_text(element)), bounds)
+        yield _node(element, does, text or ("" if scrolls else _inner_text(element) or _resource(element)), bounds)
     elif text and not inside:
         yield _node(element, (), text, bounds)
-    holds = inside or (bool(does) and does != ("scroll",))
+    holds = inside or (bool(does) and not scrolls)
     for child in element:
         yield from _walk(child, display, holds)
 
@@ -92,10 +98,9 @@ def _does(element: ElementTree.Element) -> tuple[str, ...]:
 def _status(element: ElementTree.Element) -> tuple[str, ...]:
     """The state of what can be checked, the element's own or that of the switch inside its row."""
     states = []
-    for part in element.iter():
-        if part.get("checkable") == "true" or part.get("class", "").rsplit(".", 1)[-1] in _CHECKED:
-            states.append("checked" if part.get("checked") == "true" else "unchecked")
-            break
+    within = element.iter() if element.get("scrollable") != "true" else [element]
+    if (part := next(filter(_is_checkable, within), None)) is not None:
+        states.append("checked" if part.get("checked") == "true" else "unchecked")
     if element.get("selected") == "true":
         states.append("selected")
     if element.get("focused") == "true" and "EditText" in element.get("class", ""):
@@ -103,9 +108,25 @@ def _status(element: ElementTree.Element) -> tuple[str, ...]:
     return tuple(states)
 
 
+def _is_checkable(element: ElementTree.Element) -> bool:
+    return element.get("checkable") == "true" or element.get("class", "").rsplit(".", 1)[-1] in _CHECKED
+
+
 def _text(element: ElementTree.Element) -> str:
-    text, description = (" ".join((element.get(key) or "").split()) for key in ("text", "content-desc"))
-    return text if not description or description == text else f"{text} {description}".strip()
+    """Its text and its description, said once where one holds the other."""
+    text, description = (_plain(element.get(key) or "") for key in ("text", "content-desc"))
+    if description in text or text in description:
+        return max(text, description, key=len)
+    return f"{text} {description}"
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.translate(_DIRECTION_MARKS).split())
+
+
+def _resource(element: ElementTree.Element) -> str:
+    """`com.android.contacts:id/overflow_menu` is the overflow menu."""
+    return (element.get("resource-id") or "").rpartition("/")[2].replace("_", " ")
 
 
 def _inner_text(element: ElementTree.Element) -> str:

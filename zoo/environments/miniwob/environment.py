@@ -15,8 +15,8 @@ from zoo.actions import Action
 from zoo.environments import ExpertStep, Observation, Split, Task
 from zoo.environments.line import Line, screen_text
 from zoo.environments.miniwob.browser import Browser
-from zoo.environments.miniwob.expert import next_step
-from zoo.environments.miniwob.page import READ_PAGE
+from zoo.environments.miniwob.expert import EXPERT_TASKS, next_step
+from zoo.environments.miniwob.page import AT_REST, READ_PAGE
 from zoo.environments.miniwob.tasks import draw_tasks, html_folder
 from zoo.errors import EpisodeLost
 
@@ -40,6 +40,16 @@ list.dispatchEvent(new Event('change', {bubbles: true}));
 return true;
 """
 """An open drop-down list is drawn by the system and out of reach, so its rows are chosen as a screen reader would."""
+_AIM = """
+const el = window.zooTouchable[arguments[0] - 1], [left, top, right, bottom] = arguments[1];
+for (const down of [0.5, 0.25, 0.75, 0.1, 0.9]) for (const across of [0.5, 0.25, 0.75, 0.1, 0.9]) {
+  const x = left + across * (right - left), y = top + down * (bottom - top);
+  const hit = document.elementFromPoint(x, y);
+  if (hit && el.contains(hit)) return [x, y];
+}
+return [(left + right) / 2, (top + bottom) / 2];
+"""
+"""Where a finger goes: to the middle, unless something lies over it and another part of the element is free."""
 _SCROLL = "window.zooTouchable[arguments[0] - 1].scrollBy(arguments[1], arguments[2]);"
 _EDITABLE = """
 const el = document.activeElement;
@@ -50,6 +60,8 @@ _DISTANCE = {"short": 40, "medium": 80, "long": 160}
 """Pixels of a swipe; the task's area is 160 wide and high."""
 _READY_SECONDS = 2.0
 _SETTLE_SECONDS = 0.02
+_LONGEST_SETTLE_SECONDS = 2.0
+"""A page that moves for longer is taken as it is."""
 _LONGEST_WAIT_SECONDS = 10.0
 _SUCCESS = 1.0
 
@@ -76,6 +88,7 @@ class MiniwobEnvironment:
         self._until(_LOADED)
         self._browser.script(_BEGIN, str(task.world))
         self._until("return WOB_TASK_READY;")
+        self._settle()
         self.done, self.steps, self.reward = False, 0, 0.0
         self.touched: list[str] = []
         self.task: Task = task
@@ -89,7 +102,7 @@ class MiniwobEnvironment:
             raise RuntimeError("the episode is over; call reset")
         self.steps += 1
         self._act(action)
-        self._sleep(_SETTLE_SECONDS)
+        self._settle()
         self._read()
         self.done = self.done or action.name == "finish"
         return self.observation()
@@ -111,6 +124,11 @@ class MiniwobEnvironment:
         return next_step(self.task, self.entries, self.touched)
 
     @property
+    def numbers(self) -> range:
+        """Of what can be touched."""
+        return range(1, len(self.boxes) + 1)
+
+    @property
     def stored(self) -> NoReturn:
         """Not there: nobody but the page knows its state."""
         raise NotImplementedError("a page's state cannot be compared")
@@ -119,11 +137,13 @@ class MiniwobEnvironment:
         """Not there: a browser cannot be copied, so detours of the expert are not made here."""
         raise NotImplementedError("a page cannot be copied; set detours: 0")
 
-    def picture(self) -> Any:
-        """The window as an image, with the number of each element beside it."""
+    def screenshot(self, marks: bool = False) -> Any:
+        """The window as an image; with `marks`, the number of each element beside it."""
         from PIL import Image, ImageDraw
 
         image = Image.open(BytesIO(self._held.picture())).convert("RGB")
+        if not marks:
+            return image
         draw = ImageDraw.Draw(image)
         for number, (left, top, right, bottom) in enumerate(self.boxes, start=1):
             draw.rectangle((left, top, right, bottom), outline="red")
@@ -141,6 +161,11 @@ class MiniwobEnvironment:
         """See `zoo.environments.miniwob.tasks.draw_tasks`."""
         return list(draw_tasks(split, count, seed))
 
+    @staticmethod
+    def expert_knows(task: Task) -> bool:
+        """Whether the expert knows the task's page."""
+        return task.app in EXPERT_TASKS
+
     @property
     def _held(self) -> Browser:
         if self._browser is None:
@@ -155,6 +180,15 @@ class MiniwobEnvironment:
                 raise EpisodeLost("the page did not get ready")
             self._sleep(_SETTLE_SECONDS)
             waited += _SETTLE_SECONDS
+
+    def _settle(self) -> None:
+        """Wait until the page is at rest: menus that unfold, answers that a page delays."""
+        waited = 0.0
+        while waited < _LONGEST_SETTLE_SECONDS:
+            self._sleep(_SETTLE_SECONDS)
+            waited += _SETTLE_SECONDS
+            if self._held.script(AT_REST):
+                return
 
     def _read(self) -> None:
         found = self._held.script(READ_PAGE)
@@ -185,5 +219,5 @@ class MiniwobEnvironment:
             return
         self.touched.append(next(entry.text for entry in self.entries if entry.number == number))
         if not self._held.script(_CHOOSE, number):
-            left, top, right, bottom = self.boxes[number - 1]
-            self._held.touch((left + right) / 2, (top + bottom) / 2, hold=action.name == "long_press")
+            x, y = self._held.script(_AIM, number, self.boxes[number - 1])
+            self._held.touch(x, y, hold=action.name == "long_press")

@@ -56,7 +56,12 @@ def _taps(text: str) -> list[Want]:
 
 
 def _ticks(text: str) -> list[Want]:
-    return [Want("tick", label) for label in _listed(text, r"Select (.*?) (?:and click|from the list)")]
+    return [Want("tick", label) for label in _listed(text, r"Select (.*?) (?:and click|from the (?:scroll )?list)")]
+
+
+def _changed_case(text: str) -> list[Want]:
+    (said,) = _quoted(text)
+    return [Want("type", "0", said.upper() if "upper case" in text else said.lower())]
 
 
 def _words(text: str) -> list[Want]:
@@ -80,18 +85,22 @@ _PLANS: dict[str, Callable[[str], list[Want]]] = {
     "click-checkboxes-transfer": _plan(_ticks, "Submit"),
     "click-collapsible": _plan(lambda text: [Want("tap", "*")], "Submit"),
     "click-dialog": _plan(_nothing, "Close"),
+    "click-dialog-2": lambda text: [Want("tap", "Close" if said == "x" else said) for said in _quoted(text)],
     "click-link": _taps,
     "click-option": _plan(_ticks, "Submit"),
+    "click-scroll-list": _plan(_ticks, "Submit"),
     "click-tab": lambda text: [Want("tap", label) for label in re.findall(r"Tab #\d+", text)],
     "click-test": _plan(_nothing, "Click Me!"),
     "click-test-2": _words,
     "click-test-transfer": _words,
     "enter-password": _plan(_typed(0, 1), "Submit"),
     "enter-text": _plan(_typed(0), "Submit"),
+    "enter-text-2": _plan(_changed_case, "Submit"),
     "enter-text-dynamic": _plan(_typed(0), "Submit"),
     "focus-text": lambda text: [Want("focus", "0")],
     "focus-text-2": lambda text: [Want("focus", str(int(re.findall(r"\d+", text)[0]) - 1))],
     "login-user": _plan(_typed(0, 1), "Login"),
+    "unicode-test": _taps,
 }
 """Page -> the wants that its instruction says."""
 

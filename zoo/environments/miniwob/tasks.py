@@ -2,7 +2,8 @@
 
 The rule: a page is used when someone who reads the numbered elements as text, and taps, types, swipes and waits, can
 solve it. Splits: `train` and `held-out-parameters` share pages and differ in seeds (even, odd); `held-out-templates`
-has pages of its own.
+has pages of its own. A training split that the expert can demonstrate, and its held-out seeds and pages, are these with
+the template pattern `expert` (`zoo.environments.choosing`), which leaves those pages whose way it knows.
 """
 
 from collections.abc import Sequence
@@ -73,6 +74,8 @@ def draw_tasks(split: Split, count: int, seed: int) -> Sequence[Task]:
 
     Raises ValueError, with the maximum, when the split does not have so many, and EnvironmentFailure without MiniWoB++.
     """
+    if split == "held-out-app":
+        raise ValueError(f"{split} has no task: every page is an app of its own; ask for held-out-templates")
     pages = [name for name in page_names() if (name in HELD_OUT) == (split == "held-out-templates")]
     most = len(pages) * _SEEDS // 2
     if count > most:

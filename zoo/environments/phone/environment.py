@@ -8,7 +8,7 @@ from zoo.environments import ExpertStep, Observation, Split, Task
 from zoo.environments.phone.disturbances import draw_disturbances
 from zoo.environments.phone.expert import next_step, wants
 from zoo.environments.phone.layout import Layout, arrange
-from zoo.environments.phone.machine import observe, observe_tersely, transition, visible
+from zoo.environments.phone.machine import observe, observe_tersely, touchable, transition, visible
 from zoo.environments.phone.state import Data, State
 from zoo.environments.phone.tasks import FOUR, TEN, Edition, draw_tasks, set_up
 from zoo.environments.phone.xml import compressed_xml
@@ -108,6 +108,11 @@ class PhoneEnvironment:
             return (*reached, self.done and self._answered())
         changed = [key for key, value in self.goal.data.items() if value != self.initial[key]]
         return (*reached, *(self.state.data[key] == self.goal.data[key] for key in changed))
+
+    @property
+    def numbers(self) -> range:
+        """Of what can be touched."""
+        return range(1, len(touchable(self.elements)) + 1)
 
     @property
     def stored(self) -> Data:

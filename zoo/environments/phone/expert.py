@@ -9,7 +9,7 @@ from typing import NamedTuple
 from zoo.actions import DEFAULT_FINISH, Action
 from zoo.environments import ExpertStep
 from zoo.environments.phone.apps import APPS
-from zoo.environments.phone.machine import blocking, touchable, visible
+from zoo.environments.phone.machine import blocking, touchable, typing, visible
 from zoo.environments.phone.state import Data, Disturbance, Effect, Element, Screen, State, Want
 from zoo.environments.phone.tasks import Goal
 
@@ -91,14 +91,15 @@ def _move(state: State, want: Want, screen: Screen, numbered: list[Element]) -> 
     if common == len(want.places) == len(here) - 1 and (move := _pick(want, here[-1], screen, numbered, state)):
         return move
     if common < len(here):
-        return _retreat(len(here) - common, common)
+        return _retreat(len(here) - common + typing(state), common)
     target = want.places[common]
     effect = ("open", *target) if target[1] else ("open", target[0])
     return _reach(effect, screen, numbered, state.stack[-1].scroll if state.stack else 0)
 
 
 def _retreat(surplus: int, common: int) -> Move:
-    """Back out of wrong screens, or start over from the launcher where that is shorter."""
+    """Back out of wrong screens, the keyboard counting as one, or start over from the launcher where that is
+    shorter."""
     if surplus <= 1 + common:
         return Move(_BACK, "Go back", "another screen")
     return Move(_HOME, "Go home", "another app")

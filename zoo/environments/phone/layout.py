@@ -5,7 +5,7 @@ Pure: no picture is needed to know it. The display is narrow on purpose: a model
 
 from typing import NamedTuple
 
-from zoo.environments.phone.machine import blocking, visible
+from zoo.environments.phone.machine import typing, visible
 from zoo.environments.phone.state import Element, Screen, State
 
 __all__ = ["HEIGHT", "NAVIGATION", "STATUS_BAR", "TITLE_BAR", "WIDTH", "Box", "Layout", "arrange", "is_floating"]
@@ -19,6 +19,8 @@ _COLUMNS, _ICON = 4, (127, 150)
 _ROW_HEIGHTS = {"": 80, "Switch": 80, "Button": 72, "EditText": 88, "Spinner": 88, "RadioButton": 68, "ListView": 0}
 _NOTE = 64
 _DIALOG = 452
+_NOTICE_END = 172
+"""Where the card of a notification ends."""
 
 
 class Box(NamedTuple):
@@ -59,9 +61,8 @@ class Layout(NamedTuple):
 def arrange(state: State) -> Layout:
     """The visible screen with a place for everything."""
     screen, elements = visible(state)
-    focused = bool(state.stack and state.stack[-1].focus) and not blocking(state)
-    bottom = HEIGHT - NAVIGATION - (_KEYBOARD if focused else 0)
-    keyboard = Box(0, bottom, WIDTH, HEIGHT - NAVIGATION) if focused else None
+    bottom = HEIGHT - NAVIGATION - (_KEYBOARD if typing(state) else 0)
+    keyboard = Box(0, bottom, WIDTH, HEIGHT - NAVIGATION) if typing(state) else None
     notices = sum(one.on_tap[:1] == ("follow",) for one in elements)
     banner, content = elements[: 2 * notices], elements[2 * notices :]
     if screen.kind == "home":
@@ -69,7 +70,8 @@ def arrange(state: State) -> Layout:
     elif screen.kind == "dialog":
         return _dialog(screen, banner, content, bottom, keyboard)
     else:
-        boxes = _column(content, STATUS_BAR + TITLE_BAR + 8, bottom)
+        # A notification may cover the title; what has a number begins below it, so that its number can be seen.
+        boxes = _column(content, (_NOTICE_END if notices else STATUS_BAR + TITLE_BAR) + 8, bottom)
     filled = max((box.bottom for box, one in zip(boxes, content, strict=True) if not is_floating(one)), default=0)
     return Layout(screen, elements, (*_banner(notices), *boxes), None, keyboard, bottom, filled)
 

@@ -4,7 +4,17 @@ from zoo.actions import Action
 from zoo.environments.phone.apps import APPS, COMMANDS, SCREENS
 from zoo.environments.phone.state import ROWS_VISIBLE, Disturbance, Effect, Element, Screen, State, button, note, row
 
-__all__ = ["SCROLL_ROWS", "blocking", "observe", "observe_tersely", "screen_of", "touchable", "transition", "visible"]
+__all__ = [
+    "SCROLL_ROWS",
+    "blocking",
+    "observe",
+    "observe_tersely",
+    "screen_of",
+    "touchable",
+    "transition",
+    "typing",
+    "visible",
+]
 
 SCROLL_ROWS = {"short": 2, "medium": 4, "long": ROWS_VISIBLE}
 """Rows that a swipe moves; a long one shows the next page and skips nothing."""
@@ -28,6 +38,11 @@ def blocking(state: State) -> Disturbance | None:
         return None
     app = state.stack[-1].screen.partition("/")[0]
     return next((one for one in state.disturbances if one.app == app and one.kind in ("permission", "slow")), None)
+
+
+def typing(state: State) -> bool:
+    """Whether the keyboard is on the display."""
+    return bool(state.stack and state.stack[-1].focus) and not blocking(state)
 
 
 def visible(state: State) -> tuple[Screen, tuple[Element, ...]]:
@@ -94,7 +109,7 @@ def transition(state: State, action: Action, elements: tuple[Element, ...]) -> S
         case "home":
             return state.go()
         case "back":
-            return state.leave() if state.stack else state
+            return _back(state)
         case "text":
             return _type(state, str(action.arguments[0]))
         case "tap" | "long_press" | "swipe":
@@ -102,6 +117,13 @@ def transition(state: State, action: Action, elements: tuple[Element, ...]) -> S
         case "wait" if (blocked := blocking(state)) and blocked.kind == "slow":
             return state.without(blocked)
     return state
+
+
+def _back(state: State) -> State:
+    """As on a phone, the first press puts the keyboard away, the next leaves the screen; what was typed stays."""
+    if typing(state):
+        return state.on_top(state.stack[-1]._replace(focus=""))
+    return state.leave() if state.stack else state
 
 
 def _touch(state: State, action: Action, elements: list[Element]) -> State:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from zoo.serving import llama_library
-from zoo.serving.llama_runtime import default_threads
+from zoo.serving.threads import default_threads
 
 if TYPE_CHECKING:
     import numpy as np

@@ -54,7 +54,7 @@ def paint(state: State, marks: bool = False) -> Image.Image:
     if layout.keyboard:
         _keyboard(canvas, layout.keyboard)
     if layout.screen.kind != "dialog":
-        _bars(canvas, state)
+        _bars(canvas, state, keyboard=layout.keyboard is not None)
     _notices(canvas, layout)
     if marks:
         _marks(canvas.draw, layout)
@@ -78,7 +78,8 @@ def _behind(canvas: Canvas, state: State, layout: Layout) -> None:
     canvas.picture.paste(Image.blend(paint(below), Image.new("RGB", (WIDTH, HEIGHT), (0, 0, 0)), 0.5))
 
 
-def _bars(canvas: Canvas, state: State) -> None:
+def _bars(canvas: Canvas, state: State, keyboard: bool) -> None:
+    """Above and below. While the keyboard is there, back points down: it puts the keyboard away."""
     draw, home = canvas.draw, not canvas.screen
     ink = (255, 255, 255) if home else canvas.colours.ink
     text(draw, (_SIDE, STATUS_BAR // 2 + 2), state.data["now"], 20, ink)
@@ -91,7 +92,7 @@ def _bars(canvas: Canvas, state: State) -> None:
     top = HEIGHT - NAVIGATION
     if not home:
         draw.rectangle((0, top, WIDTH, HEIGHT), canvas.colours.ground)
-    paste(canvas.picture, icons.sign("back", 28, ink), WIDTH // 4 - 14, top + 8)
+    paste(canvas.picture, icons.sign("down" if keyboard else "back", 28, ink), WIDTH // 4 - 14, top + 8)
     paste(canvas.picture, icons.sign("home", 26, ink), WIDTH // 2 - 13, top + 9)
     draw.rounded_rectangle((WIDTH * 3 // 4 - 9, top + 13, WIDTH * 3 // 4 + 9, top + 31), 3, outline=ink, width=2)
 

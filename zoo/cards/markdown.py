@@ -2,7 +2,8 @@
 
 Raw HTML is shown as text; links lead to http, https, mailto or inside the page; pictures come from the card's own
 repository alone, any other becomes a link. Two things that cards use are let through by their exact form: comments
-vanish, and `<details>` with `<summary>` folds. Mermaid stays the code that it is.
+vanish, and `<details>` with `<summary>` folds. Mermaid is drawn where `flowchart` can, else it stays the code that it
+is; `> [!NOTE]` and its like are called what they are.
 """
 
 import re
@@ -16,10 +17,13 @@ from markdown_it.token import Token
 from markdown_it.utils import OptionsDict
 from markupsafe import Markup, escape
 
+from zoo.cards import flowchart
+
 __all__ = ["as_html"]
 
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _FOLD = re.compile(r"<details>|</details>|<summary>([^<>]*)</summary>")
+_ALERT = re.compile(r"\[!(NOTE|TIP|IMPORTANT|WARNING|CAUTION)\]\s*")
 _SCHEMES = ("http", "https", "mailto")
 
 
@@ -33,8 +37,10 @@ def as_html(text: str, picture: Callable[[str], str], file: Callable[[str], str]
     parser.validateLink = _is_safe  # type: ignore[method-assign,assignment]
     parser.add_render_rule("image", _image_rule(picture))
     parser.add_render_rule("link_open", _link_rule(file))
+    parser.add_render_rule("fence", _fence_rule)
     tokens = parser.parse(_COMMENT.sub("", text), {})
     _fold(tokens)
+    _call(tokens)
     return Markup(parser.renderer.render(tokens, parser.options, {}))  # noqa: S704
 
 
@@ -81,6 +87,29 @@ def _image_rule(picture: Callable[[str], str]) -> Callable[..., str]:
         return str(Markup('<a href="{}" rel="noopener noreferrer nofollow">{}</a>').format(source, words))
 
     return rule
+
+
+def _fence_rule(
+    renderer: RendererHTML, tokens: Sequence[Token], place: int, options: OptionsDict, environment: dict[str, Any]
+) -> str:
+    token = tokens[place]
+    drawn = flowchart.draw(token.content) if token.info.strip() == "mermaid" else None
+    return str(drawn) if drawn else str(RendererHTML.fence(renderer, tokens, place, options, environment))
+
+
+def _call(tokens: list[Token]) -> None:
+    """Have a quotation that begins with `[!WARNING]` or its like say so in bold, as the Hub does."""
+    for place, token in enumerate(tokens):
+        if token.type != "inline" or place < 2 or tokens[place - 2].type != "blockquote_open":
+            continue
+        first = (token.children or [Token("text", "", 0)])[0]
+        match = _ALERT.match(first.content)
+        if match is None:
+            continue
+        tokens[place - 2].attrSet("class", "alert")
+        first.content = first.content[match.end() :]
+        name = Token("text", "", 0, content=match[1].title())
+        token.children = [Token("strong_open", "strong", 1), name, Token("strong_close", "strong", -1), *token.children]  # type: ignore[misc]
 
 
 def _fold(tokens: list[Token]) -> None:

@@ -1,8 +1,9 @@
-"""A checkpoint in torch behind OpenAI's chat endpoint: `/v1/models`, `/v1/chat/completions`, streamed or not.
+"""Any runtime behind OpenAI's chat endpoint: `/v1/models`, `/v1/chat/completions`, streamed or not.
 
-For looking at a checkpoint before it is exported; a GGUF file is served by llama.cpp itself, many times as fast. One
-request at a time, greedy answers, text only. What is asked for and not covered (a temperature, tools, several answers,
-logprobs, a grammar) is refused and not ignored.
+For checkpoints and ONNX graphs; a GGUF file is served by llama.cpp's own server. One request at a time, greedy answers,
+text only, kept to a grammar where one is sent: `grammar` or `guided_grammar` (GBNF), `response_format` with a JSON
+Schema or `guided_json`. What is asked for and not covered (a temperature, tools, several answers, logprobs) is refused
+and not ignored.
 """
 
 import asyncio
@@ -22,8 +23,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from zoo.errors import DataError, ModelError
-from zoo.serving.runtime import Token
-from zoo.serving.torch_runtime import TorchRuntime
+from zoo.serving import gbnf
+from zoo.serving.runtime import Runtime, Token
 
 __all__ = ["application"]
 
@@ -35,8 +36,6 @@ _NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "tools": (None, []),
     "tool_choice": (None, "none", "auto"),
     "logprobs": (None, False),
-    "response_format": (None, {"type": "text"}),
-    "grammar": (None, ""),
     "stop": (None, []),
 }
 """What may be said of an option that is not covered: nothing, or that it is off."""
@@ -47,10 +46,13 @@ class _Wanted:
     messages: list[dict[str, Any]]
     most_tokens: int
     stream: bool
+    usage: bool
+    """Whether a streamed answer ends with what it cost (`stream_options.include_usage`)."""
+    grammar: str | None
 
 
-def application(runtime: TorchRuntime, name: str) -> Starlette:
-    """The app over a loaded checkpoint, which it answers for under `name`. Only a request for loopback is answered: a
+def application(runtime: Runtime, name: str) -> Starlette:
+    """The app over a loaded model, which it answers for under `name`. Only a request for loopback is answered: a
     page of another site that points its own name here is not."""
     server = _Server(runtime, name)
     return Starlette(
@@ -64,7 +66,7 @@ def application(runtime: TorchRuntime, name: str) -> Starlette:
 
 
 class _Server:
-    def __init__(self, runtime: TorchRuntime, name: str) -> None:
+    def __init__(self, runtime: Runtime, name: str) -> None:
         self._runtime, self._name = runtime, name
         self._turn = asyncio.Lock()
         """A runtime answers one request at a time."""
@@ -83,23 +85,36 @@ class _Server:
             return JSONResponse({"error": {"message": str(error), "type": "invalid_request_error"}}, 400)
         head = {"id": f"chatcmpl-{uuid4().hex}", "created": int(time.time()), "model": self._name}
         if wanted.stream:
-            return StreamingResponse(self._events(wanted, head), media_type="text/event-stream")
-        tokens = [token async for token in self._tokens(wanted)]
+            return StreamingResponse(self._events(wanted, head, prompt_tokens), media_type="text/event-stream")
+        try:
+            tokens = [token async for token in self._tokens(wanted)]
+        except DataError as error:
+            return JSONResponse({"error": {"message": str(error), "type": "invalid_request_error"}}, 400)
         return JSONResponse(_completion(head, tokens, prompt_tokens, wanted.most_tokens))
 
     async def _tokens(self, wanted: _Wanted) -> AsyncIterator[Token]:
         async with self._turn:
-            async for token in iterate_in_threadpool(self._runtime.stream(wanted.messages, wanted.most_tokens)):
+            async for token in iterate_in_threadpool(
+                self._runtime.stream(wanted.messages, wanted.most_tokens, wanted.grammar)
+            ):
                 yield token
 
-    async def _events(self, wanted: _Wanted, head: Mapping[str, Any]) -> AsyncIterator[str]:
+    async def _events(self, wanted: _Wanted, head: Mapping[str, Any], prompt_tokens: int) -> AsyncIterator[str]:
         yield _event(head, {"role": "assistant", "content": ""})
         count = 0
-        async for token in self._tokens(wanted):
-            count += 1
-            if token.text:
-                yield _event(head, {"content": token.text})
+        try:
+            async for token in self._tokens(wanted):
+                count += 1
+                if token.text:
+                    yield _event(head, {"content": token.text})
+        except DataError as error:
+            # Too late for a status: the client is told inside the stream, as llama.cpp's server does.
+            yield f"data: {json.dumps({'error': {'message': str(error), 'type': 'invalid_request_error'}})}\n\n"
+            return
         yield _event(head, {}, "length" if count >= wanted.most_tokens else "stop")
+        if wanted.usage:
+            last = {**head, "object": "chat.completion.chunk", "choices": []}
+            yield f"data: {json.dumps({**last, 'usage': _usage(prompt_tokens, min(count, wanted.most_tokens))})}\n\n"
         yield "data: [DONE]\n\n"
 
 
@@ -112,6 +127,7 @@ async def _read(request: Request) -> _Wanted:
         body = await request.json()
         messages = [{**message, "content": _text(message)} for message in body["messages"]]
         most = int(body.get("max_completion_tokens") or body.get("max_tokens") or _ANSWER_TOKENS)
+        usage = bool((body.get("stream_options") or {}).get("include_usage"))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"not a chat request: {error!r}; it needs messages: [{{role, content}}, ...]") from error
     for option, neutral in _NEUTRAL.items():
@@ -119,7 +135,47 @@ async def _read(request: Request) -> _Wanted:
             raise DataError(f"{option}: {body[option]!r} is not covered here: answers are greedy text; leave it out")
     if not messages or most < 1:
         raise DataError("a chat needs a message, and room for at least one token")
-    return _Wanted(messages, most, bool(body.get("stream")))
+    return _Wanted(messages, most, bool(body.get("stream")), usage, _grammar(body))
+
+
+def _grammar(body: Mapping[str, Any]) -> str | None:
+    """The grammar that a request asks for, under any of its names. Raises DataError for one that does not read."""
+    text = body.get("grammar") or body.get("guided_grammar")
+    schema = body.get("guided_json")
+    wanted = body.get("response_format") or {"type": "text"}
+    try:
+        if wanted["type"] == "json_schema":
+            schema = wanted["json_schema"]["schema"]
+        elif wanted["type"] == "json_object":
+            schema = {"type": "object"}
+        elif wanted["type"] != "text":
+            raise DataError(
+                f"response_format: {wanted['type']!r} is not covered; write json_schema, json_object or text"
+            )
+    except (KeyError, TypeError) as error:
+        raise DataError(f"response_format: not one of OpenAI's: {error!r}") from error
+    if schema is not None:
+        text = _schema_grammar(schema)
+    if text is None or text == "":
+        return None
+    if not isinstance(text, str):
+        raise DataError("grammar: it must be a text in GBNF")
+    gbnf.read(text)
+    return text
+
+
+def _schema_grammar(schema: Any) -> str:
+    """llama.cpp's own grammar of a JSON Schema, so that a schema means the same whatever serves."""
+    try:
+        import xllamacpp
+    except ModuleNotFoundError as error:
+        raise DataError(
+            "a JSON Schema needs llama.cpp to be read; pip install 'edgezoo[export]', or send GBNF"
+        ) from error
+    try:
+        return str(xllamacpp.json_schema_to_grammar(json.loads(schema) if isinstance(schema, str) else schema))
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise DataError(f"the JSON Schema does not read: {error}") from error
 
 
 def _text(message: Mapping[str, Any]) -> str:
@@ -145,9 +201,8 @@ def _completion(head: Mapping[str, Any], tokens: list[Token], prompt_tokens: int
         "message": {"role": "assistant", "content": text},
         "finish_reason": "length" if count == most else "stop",
     }
-    usage = {
-        "prompt_tokens": prompt_tokens,
-        "completion_tokens": count,
-        "total_tokens": prompt_tokens + count,
-    }
-    return {**head, "object": "chat.completion", "choices": [choice], "usage": usage}
+    return {**head, "object": "chat.completion", "choices": [choice], "usage": _usage(prompt_tokens, count)}
+
+
+def _usage(prompt_tokens: int, count: int) -> dict[str, int]:
+    return {"prompt_tokens": prompt_tokens, "completion_tokens": count, "total_tokens": prompt_tokens + count}

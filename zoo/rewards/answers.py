@@ -1,9 +1,8 @@
-"""What an answer is worth: small picklable callables in TRL's signature.
+"""What an answer to a logged step is worth: OpenPhone's two rewards, its format and its called function.
 
-Each is called as `reward(completions=..., **columns)` with a list of completions (a string, or messages of which the
-last is the agent's) and the dataset's columns as lists of the same length, and returns one number each. The two here
-are OpenPhone's (`grpo_agent.py` of its release): format, 0 to 1, and the called function, 0 or 1. Closed: its
-similarity could reward a call that is no `finish` when the right one is.
+A completion is a string, or messages of which the last is the agent's. Both follow `grpo_agent.py` of OpenPhone's
+release: format, 0 to 1, and the called function, 0 or 1. Closed: its similarity could reward a call that is no `finish`
+when the right one is.
 """
 
 import re

@@ -50,6 +50,9 @@ def _agent(spec: DataSpec) -> Iterator[tuple[str, str, str]]:
         yield named[1], f"both {' and '.join(named)} are named, and one acts", f"leave {named[1]} out"
     if spec.tries > 1 and not spec.temperature:
         yield "tries", f"{spec.tries} tries at temperature 0 are the same try", "write temperature: 0.7, or tries: 1"
+    if spec.export and spec.agent.pictures != "none":
+        what = f"the agent sees pictures ({spec.agent.pictures}), and exported files answer about words only here"
+        yield "export", what, "write model: or endpoint: instead, or agent: {pictures: none}"
 
 
 def _dataset(spec: DataSpec) -> Iterator[tuple[str, str, str]]:

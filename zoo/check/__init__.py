@@ -4,7 +4,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 
 from zoo import options, registry
-from zoo.check_data import data_problems
+from zoo.check import publishing
+from zoo.check.data import data_problems
+from zoo.check.policy import policy_problems
 from zoo.errors import Problem, did_you_mean
 from zoo.refs import HubRef, PathRef, StageRef
 from zoo.schema import (
@@ -12,6 +14,7 @@ from zoo.schema import (
     DataSpec,
     GGUFSpec,
     GRPOSpec,
+    LatencySpec,
     MergeSpec,
     ONNXSpec,
     PublishSpec,
@@ -34,14 +37,17 @@ def problems(recipe: Recipe, where: Where, *, tiny: bool = False) -> list[Proble
     for name, spec in recipe.stages.items():
         found += _references(recipe, name, spec, where, tiny)
         found += _options(name, spec, where)
+        if isinstance(spec, GRPOSpec):
+            found += policy_problems(name, spec, where, recipe.hardware)
     return (
         found
         or list(_circles(recipe, where))
         or [
             *_gates(recipe, where),
+            *_measured_types(recipe, where),
             *_adapters(recipe, where),
             *_exported_adapters(recipe, where),
-            *_published_graphs(recipe, where),
+            *publishing.problems(recipe, where),
         ]
     )
 
@@ -119,11 +125,6 @@ def _options(name: str, spec: StageSpec, where: Where) -> Iterator[Problem]:
             yield Problem(where(("stages", name, key)), f"{name}: {what}", instead)
     if isinstance(spec, MergeSpec):
         yield from _library(name, "mergekit", "mergekit", spec.mergekit, where)
-    if isinstance(spec, GRPOSpec):
-        for index, reward in enumerate(spec.rewards):
-            if reward.name not in registry.REWARDS:
-                spot = where(("stages", name, "rewards", index, "name"))
-                yield Problem(spot, f"{reward.name!r} is no reward", did_you_mean(reward.name, list(registry.REWARDS)))
 
 
 def _library(name: str, key: str, library: str, given: Mapping[str, object], where: Where) -> Iterator[Problem]:
@@ -146,6 +147,19 @@ def _gates(recipe: Recipe, where: Where) -> Iterator[Problem]:
                     f"{name}.{key} names {unknown}, but {spec.export} writes no {unknown}",
                     did_you_mean(unknown, types),
                 )
+
+
+def _measured_types(recipe: Recipe, where: Where) -> Iterator[Problem]:
+    """What is measured must be exported."""
+    for name, spec in recipe.stages.items():
+        if not isinstance(spec, LatencySpec) or not isinstance(spec.export, StageRef):
+            continue
+        made = recipe.stages[spec.export.name]
+        types = list(made.variants if isinstance(made, ONNXSpec) else getattr(made, "types", ()))
+        for place, unknown in enumerate(spec.types or ()):
+            if unknown not in types:
+                spot, what = where(("stages", name, "types", place)), f"{spec.export} writes no {unknown}"
+                yield Problem(spot, f"{name}.types names {unknown}, but {what}", did_you_mean(unknown, types))
 
 
 def _adapters(recipe: Recipe, where: Where) -> Iterator[Problem]:
@@ -173,19 +187,6 @@ def _exported_adapters(recipe: Recipe, where: Where) -> Iterator[Problem]:
                 where(("stages", name, "adapter")),
                 f"{name}.adapter: {spec.model} trains no adapter",
                 "name a stage with lora: {...}, or leave adapter out",
-            )
-
-
-def _published_graphs(recipe: Recipe, where: Where) -> Iterator[Problem]:
-    """A publication lays out GGUF files; it would find none after all the training."""
-    for name, spec in recipe.stages.items():
-        if not isinstance(spec, PublishSpec) or not isinstance(spec.export, StageRef):
-            continue
-        if isinstance(recipe.stages[spec.export.name], ONNXSpec):
-            yield Problem(
-                where(("stages", name, "export")),
-                f"{name}.export: {spec.export} writes ONNX graphs, and only GGUF files are published",
-                "name a gguf stage, or leave export out; the graphs stay in the onnx stage's folder",
             )
 
 

@@ -185,14 +185,16 @@ def test_an_optional_file_that_fell_short_is_named_with_its_reason() -> None:
 
 
 def test_nothing_is_recommended_when_nothing_was_verified() -> None:
-    card = gguf_card(replace(example.data(), verify=None))
+    data = example.data()
+    assert data.gguf is not None
+    card = gguf_card(replace(data, gguf=replace(data.gguf, verify=None)))
     assert "Recommended: none" in card
     assert "Comparison with the checkpoint: *not run*." in card
 
 
 def test_no_card_of_exports_is_written_without_an_export() -> None:
     with pytest.raises(ValueError, match="needs the record of an export"):
-        gguf_card(replace(example.data(), export=None))
+        gguf_card(replace(example.data(), gguf=None))
 
 
 def test_stages_show_the_figures_that_a_reader_looks_for_first() -> None:

@@ -1,0 +1,71 @@
+"""A policy of two layers for the toy world: it knows how to tap, and on which button only by chance."""
+
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from toy_world import COLOURS
+from training_rows import write_rows
+
+from zoo import tiny
+from zoo.prompt import messages
+from zoo.records import StageContext, StageResult
+from zoo.schema import AgentSpec, GRPOSpec, SFTSpec
+from zoo.trainers import grpo, sft
+
+AGENT = {"style": "terse", "observation": "terse", "memory": "none", "rounds": 3, "answer_tokens": 8}
+
+
+def context(folder: Path, **inputs: Path) -> StageContext:
+    (folder / "out").mkdir(parents=True)
+    return StageContext(folder / "out", folder / "scratch", inputs, seed=7)
+
+
+def taught(folder: Path) -> Path:
+    """A checkpoint that answers every colour with one of four taps, drawn evenly."""
+    tiny.make("llama", folder / "base", seed=0)
+    rng = Random(0)
+    rows = [
+        {
+            "prompt": messages(AgentSpec.model_validate(AGENT), "Tap the right buttons.", [], colour),
+            "completion": [{"role": "assistant", "content": f"tap({rng.randint(1, 4)})"}],
+        }
+        for colour in COLOURS
+        for _ in range(40)
+    ]
+    trl = {"max_steps": 80, "per_device_train_batch_size": 16, "learning_rate": 1e-2}
+    spec = SFTSpec(
+        model="a/b", data="stage:rows", dtype="float32", save_dtype="float32", checkpoint_steps=80, trl=trl
+    )  # fmt: skip
+    ctx = context(folder / "sft", model=folder / "base", data=write_rows(folder / "data", rows))
+    sft.run(spec, ctx)
+    return ctx.out
+
+
+def policy_spec(**changes: Any) -> GRPOSpec:
+    """Episodes of the toy world; `trl`, `environment` and `agent` are added to."""
+    trl = {"max_steps": 2, "per_device_train_batch_size": 16, "num_generations": 4, **changes.pop("trl", {})}
+    environment = {"tasks": 8, **changes.pop("environment", {})}
+    agent = {**AGENT, **changes.pop("agent", {})}
+    usual = {"dtype": "float32", "save_dtype": "float32", "checkpoint_steps": 2}
+    return GRPOSpec.model_validate(
+        {"model": "a/b", "trl": trl, "environment": environment, "agent": agent, **usual, **changes}
+    )
+
+
+def learned(folder: Path, model: Path, **changes: Any) -> StageResult:
+    """What forty steps in the toy world make of a policy."""
+    trl = {
+        "max_steps": 40, "per_device_train_batch_size": 32, "num_generations": 8, "learning_rate": 1e-3,
+        "lr_scheduler_type": "constant", **changes.pop("trl", {}),
+    }  # fmt: skip
+    spec = policy_spec(trl=trl, environment={"tasks": 16}, checkpoint_steps=40, **changes)
+    return grpo.run(spec, context(folder, model=model))
+
+
+WAYS: dict[str, dict[str, Any]] = {
+    "grpo": {"trl": {"loss_type": "grpo"}},
+    "dapo": {"trl": {"loss_type": "dapo", "epsilon_high": 0.28}, "dynamic_sampling": {"rounds": 3}},
+    "denoised": {"denoise": {}},
+}
+"""GRPO as published first; DAPO's clip-higher, token-level loss and dynamic sampling; AgentCPM's advantages."""

@@ -1,0 +1,101 @@
+"""What can be wrong with a stage that reinforces: its rewards, its world, sizes and options that do not go together."""
+
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+
+from zoo import options, registry
+from zoo.errors import Problem, did_you_mean
+from zoo.schema import GRPOSpec, Hardware
+from zoo.source import Place
+
+__all__ = ["policy_problems"]
+
+Where = Callable[[Place], str]
+
+
+def policy_problems(name: str, spec: GRPOSpec, where: Where, hardware: Hardware | None) -> Iterator[Problem]:
+    """Everything that is wrong with one stage by itself."""
+
+    def at(*place: str | int) -> str:
+        return where(("stages", name, *place))
+
+    yield from _rewards(name, spec, at)
+    yield from _vllm(name, spec, at, hardware)
+    yield from _denoised(name, spec, at)
+    if spec.environment:
+        yield from _world(name, spec, at)
+
+
+def _rewards(name: str, spec: GRPOSpec, at: Callable[..., str]) -> Iterator[Problem]:
+    """Names and arguments: each reward is made once here, which needs nothing heavy."""
+    table = registry.EPISODE_REWARDS if spec.environment else registry.REWARDS
+    for index, reward in enumerate(spec.rewards):
+        if reward.name not in table:
+            other = registry.REWARDS if spec.environment else registry.EPISODE_REWARDS
+            kind = "reward of episodes" if spec.environment else "reward of logged steps"
+            what = f"{reward.name!r} is no {kind}" if reward.name in other else f"{reward.name!r} is no reward"
+            yield Problem(at("rewards", index, "name"), what, did_you_mean(reward.name, list(table)))
+            continue
+        try:
+            registry.load(table[reward.name])(**reward.options)
+        except (TypeError, ValueError) as error:
+            what = str(error).partition("() ")[2] or str(error)
+            yield Problem(
+                at("rewards", index, "options"), f"{name}.rewards.{index}: {reward.name}: {what}",
+                f"its arguments are those of {table[reward.name].replace(':', '.')}",
+            )  # fmt: skip
+    names = [reward.name for reward in spec.rewards]
+    for index, reward in enumerate(spec.rewards):
+        if reward.name in names[:index]:
+            yield Problem(at("rewards", index, "name"), f"{reward.name!r} stands there twice", "write one, weighted")
+
+
+def _vllm(name: str, spec: GRPOSpec, at: Callable[..., str], hardware: Hardware | None) -> Iterator[Problem]:
+    if not spec.trl.get("use_vllm"):
+        return
+    if hardware and hardware.device == "cpu":
+        yield Problem(at("trl", "use_vllm"), f"{name}: vLLM needs a GPU, and hardware.device is cpu", "leave it out")
+    elif hardware is None and find_spec("vllm") is None:
+        yield Problem(at("trl", "use_vllm"), f"{name}: vllm is not installed here", "pip install 'trl[vllm]'")
+
+
+def _denoised(name: str, spec: GRPOSpec, at: Callable[..., str]) -> Iterator[Problem]:
+    if spec.denoise is None:
+        return
+    if spec.denoise.baseline == "leave-one-out" and "scale_rewards" in spec.trl:
+        yield Problem(
+            at("trl", "scale_rewards"),
+            f"{name}: a leave-one-out advantage is not divided by a deviation, so that scale_rewards says nothing",
+            "leave it out, or write denoise: {baseline: group}",
+        )
+    if spec.trl.get("multi_objective_aggregation", "sum_then_normalize") != "sum_then_normalize":
+        yield Problem(
+            at("trl", "multi_objective_aggregation"), f"{name}: denoise sums rewards before it compares", "leave it out"
+        )
+
+
+def _world(name: str, spec: GRPOSpec, at: Callable[..., str]) -> Iterator[Problem]:
+    assert spec.environment is not None
+    if "max_completion_length" in spec.trl:
+        yield Problem(
+            at("trl", "max_completion_length"), f"{name}: in an environment the agent says how long an answer may be",
+            f"write agent: {{answer_tokens: {spec.trl['max_completion_length']}}}",
+        )  # fmt: skip
+    if spec.trl.get("scale_rewards") == "batch":
+        yield Problem(
+            at("trl", "scale_rewards"), f"{name}: episodes are compared within their group", "write group or none"
+        )
+    if spec.trl.get("multi_objective_aggregation", "sum_then_normalize") != "sum_then_normalize":
+        yield Problem(
+            at("trl", "multi_objective_aggregation"), f"{name}: episodes are scored by one sum", "leave it out"
+        )
+    if spec.agent.constrained:
+        yield Problem(
+            at("agent", "constrained"), f"{name}: rollouts are not kept to a grammar",
+            "write agent: {constrained: false} in this stage",
+        )  # fmt: skip
+    if options.grpo_batch_problem(spec.trl):
+        return
+    if problem := options.grpo_rows_problem(spec.trl, spec.environment.tasks):
+        shown = problem.replace("rows", "tasks").replace("limit: ", "tasks: ").replace("the data stage", "environment")
+        yield Problem(at("environment", "tasks"), f"{name}: {shown}")
