@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from graphlib import TopologicalSorter
 
 from zoo.records import StageRecord
@@ -44,8 +45,13 @@ def hub_repo(source: str) -> tuple[str, str] | None:
 
 
 def models(records: Mapping[str, StageRecord], start: str) -> dict[str, str]:
-    """The models on a Hub that `start` began from -> their revision."""
-    made = {name: record for name, record in ancestors(records, start).items() if record.kind != "data"}
+    """The models on a Hub that `start` began from -> their revision; a teacher is none that it began from, nor is who
+    played the episodes that it learned."""
+    made_of = {
+        name: replace(record, inputs={place: source for place, source in record.inputs.items() if not _taught(place)})
+        for name, record in records.items()
+    }
+    made = {name: record for name, record in ancestors(made_of, start).items() if record.kind != "data"}
     sources = [start, *(source for place, source in _inputs(made) if not is_rows(place))]
     return dict(filter(None, map(hub_repo, sources)))
 
@@ -93,3 +99,7 @@ def _keys(record: StageRecord) -> list[str]:
 def is_rows(place: str) -> bool:
     """Whether an input, by its place in the settings, is rows and no model."""
     return place in ("data", "dataset") or re.fullmatch(r"mix\.\d+\.rows", place) is not None
+
+
+def _taught(place: str) -> bool:
+    return place in ("teacher", "logits")

@@ -79,7 +79,7 @@ def _role(stage: PlannedStage, place: str) -> Role:
         return "merge parent"
     if stage.kind == "data":  # who played the episodes that the rows were made of
         return "teacher"
-    return "teacher" if "teacher" in place else "base"
+    return "teacher" if "teacher" in place or stage.kind == "logits" else "base"
 
 
 def _data(licence: Licence) -> dict[str, Any]:

@@ -4,7 +4,7 @@ Nothing is ever truncated: a row that does not fit is named. What is read here a
 tokenizer and the headers of images.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,15 @@ from zoo import checkpoint, data
 from zoo.data import ROWS_NAME
 from zoo.errors import DataError, ModelError
 
-__all__ = ["check_lengths", "check_template", "load_processor", "read_rows", "row_tokens"]
+__all__ = [
+    "ROWS_NAME",
+    "check_lengths",
+    "check_packing",
+    "check_template",
+    "load_processor",
+    "read_rows",
+    "row_tokens",
+]
 
 
 def read_rows(folder: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
@@ -59,6 +67,23 @@ def check_template(processor: Any, row: dict[str, Any]) -> None:
     if not stop or stop not in answered.removeprefix(asked):
         raise ModelError(
             f"the chat template does not end an answer with the stop token {stop!r}, so that no answer ends"
+        )
+
+
+def check_packing(options: Mapping[str, Any], model: Path) -> None:
+    """Refuse to pack rows where one would see another.
+
+    TRL's `bfd` gives each row positions of its own, from which transformers masks the others; `wrapped` cuts rows where
+    a pack is full and masks nothing, and a model with three-dimensional positions does not read them.
+    Raises ModelError.
+    """
+    if not (options.get("packing") or options.get("padding_free")):
+        return
+    if options.get("packing_strategy") == "wrapped":
+        raise ModelError("packing_strategy: wrapped lets rows see each other; write bfd")
+    if checkpoint.facts(model).sees_images:
+        raise ModelError(
+            "packing keeps rows apart by positions, which a model that sees images has others of; leave it"
         )
 
 
