@@ -36,6 +36,7 @@ def problems(folder: Path, lines: str) -> str:
     [
         ("    source: agent\n", 8, "names nobody who acts"),
         ("    source: agent\n    model: a/b\n" + ENDPOINT, 10, "both model and endpoint are named"),
+        ("    detours: 0.1\n    agent: {world: miniwob}\n", 8, "miniwob cannot be copied"),
         ("    source: agent\n    model: a/b\n    tries: 4\n", 10, "4 tries at temperature 0 are the same try"),
         (
             "    source: agent\n    agent: {pictures: plain}\n    export: stage:files\n",

@@ -7,6 +7,7 @@ from zoo.schema import DataSpec
 __all__ = ["data_problems", "key_variables"]
 
 _EPISODES = frozenset({"split", "tasks"})
+_NO_WAY_BACK = frozenset({"miniwob", "android"})
 _OF_SOURCE: Mapping[str, frozenset[str]] = {
     "expert": _EPISODES | {"detours"},
     "agent": _EPISODES | {"model", "export", "file", "endpoint", "tries", "temperature", "keep", "batch"},
@@ -28,6 +29,9 @@ def data_problems(spec: DataSpec) -> Iterator[tuple[str, str, str]]:
         yield from _dataset(spec)
     if spec.source == "mix":
         yield from _mix(spec)
+    if spec.detours and spec.agent.world in _NO_WAY_BACK:
+        what = f"detours: {spec.detours:g}, and {spec.agent.world} cannot be copied to see which wrong step can be mended"
+        yield "detours", what, "write detours: 0"
     if spec.reason and (spec.source == "dataset" and spec.format == "text"):
         yield "reason", "plain text has no call that a teacher could explain", "leave reason out"
 
