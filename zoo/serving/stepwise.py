@@ -6,7 +6,7 @@ their prompts), `lookup` has it check several guessed tokens at once (`zoo.servi
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -45,6 +45,8 @@ class Decoder(Protocol):
     reuse: bool
     lookup: bool
     said: Said
+    guesses: Mapping[int, int]
+    """How far `lookup` guesses, see `zoo.serving.lookup`."""
 
     def check_fit(self, prompt_tokens: int, new_tokens: int) -> None:
         """Raises DataError for a prompt that is empty or leaves no room for the answer."""
@@ -145,7 +147,7 @@ def _tokens(
     """What the model says next, again and again, the stop token included; `plain` guesses nothing and never stops."""
     decoder.check_fit(len(prompt), max_new_tokens)
     with decoder.choice(grammar) as choice:
-        lookup = Lookup(decoder.said, prompt) if decoder.lookup and not plain else None
+        lookup = Lookup(decoder.said, prompt, decoder.guesses) if decoder.lookup and not plain else None
         tokens, guess = list(prompt), list[int]()
         rows = _prefill(decoder, tokens)
         while True:
