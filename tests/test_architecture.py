@@ -10,9 +10,10 @@ import zoo
 PACKAGE = Path(zoo.__file__).parent
 FLOORS = {
     0: "errors fingerprint records refs registry machine shipped",
-    1: "schema actions metrics source options estimate check json_schema formats licences action_grammar sweeps",
+    1: "schema actions metrics source options estimate check json_schema formats licences action_grammar sweeps "
+    "vocabularies",
     2: "recipe plan cache hub cards rewards environments checkpoint image_processor prompt index memory towers",
-    3: "data serving agent trainers.loading trainers.session trainers.preflight",
+    3: "data serving agent space trainers.loading trainers.session trainers.preflight",
     4: "trainers merge evaluate exports verify latency publish tiny playground hub_metrics choose",
     5: "worker runner preflight checkpoints_on_hub",
     6: "cli local_hub",

@@ -19,9 +19,9 @@ def recipes(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, s
 def test_ls_lists_every_shipped_recipe_and_says_the_same_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = recipes(capsys, "ls")
     assert code == 0
-    assert [line.split()[0] for line in out.splitlines()] == ["openphone-3b", "pocket-135m"]
+    assert [line.split()[0] for line in out.splitlines()] == ["distill-qwen-0.5b", "openphone-3b", "pocket-135m"]
     _, out, _ = recipes(capsys, "ls", "--json")
-    assert [row["name"] for row in json.loads(out)] == ["openphone-3b", "pocket-135m"]
+    assert [row["name"] for row in json.loads(out)] == ["distill-qwen-0.5b", "openphone-3b", "pocket-135m"]
 
 
 def test_check_counts_the_stages_or_names_every_problem(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -68,11 +68,11 @@ def test_the_schema_accepts_the_shipped_recipes_and_refuses_a_wrong_kind(capsys:
     _, out, _ = recipes(capsys, "schema")
     validator = jsonschema.Draft202012Validator(json.loads(out))
     files = sorted(shipped.folder("recipes").glob("*.yaml"))
-    assert len(files) == 2
+    assert len(files) == 3
     for file in files:
         data = source.parse(file.read_text("utf-8"), file.name).data
         assert list(validator.iter_errors(data)) == []
-        data["stages"]["sft"]["kind"] = "stf"
+        next(iter(data["stages"].values()))["kind"] = "stf"
         assert list(validator.iter_errors(data)) != []
     described = json.loads(out)["$defs"]["sft"]["properties"]["checkpoint_steps"]["description"]
     assert "a killed stage goes on" in described

@@ -7,12 +7,13 @@ own classes (`zoo.options`).
 
 from zoo.schema.agent import AgentSpec
 from zoo.schema.data import DataSpec, TinyRowsSpec, TinySpec
+from zoo.schema.distillation import DistillSpec, DistillWeights, LogitsSpec, RolloutSpec
 from zoo.schema.exporting import GGUFSpec, ImportanceSpec, ONNXSpec
 from zoo.schema.measuring import EvaluateSpec, Gate, LatencySpec, VerifySpec
 from zoo.schema.merging import ChooseSpec, MergeSpec, SweepScore, SweepSpec
 from zoo.schema.publishing import PublishSpec
 from zoo.schema.recipe import Hardware, Recipe, TinyTwin
-from zoo.schema.reference import Accepts, FilesRef, ModelRef, RowsRef, ScoresRef
+from zoo.schema.reference import Accepts, FilesRef, LogitsRef, ModelRef, RowsRef, ScoresRef
 from zoo.schema.references import references
 from zoo.schema.reinforcement import DenoiseSpec, DynamicSamplingSpec, EnvironmentSpec, GuardSpec, RewardSpec
 from zoo.schema.settings import Settings, StageSpec
@@ -24,6 +25,8 @@ __all__ = [
     "ChooseSpec",
     "DataSpec",
     "DenoiseSpec",
+    "DistillSpec",
+    "DistillWeights",
     "DynamicSamplingSpec",
     "EnvironmentSpec",
     "EvaluateSpec",
@@ -35,12 +38,15 @@ __all__ = [
     "Hardware",
     "ImportanceSpec",
     "LatencySpec",
+    "LogitsRef",
+    "LogitsSpec",
     "MergeSpec",
     "ModelRef",
     "ONNXSpec",
     "PublishSpec",
     "Recipe",
     "RewardSpec",
+    "RolloutSpec",
     "RowsRef",
     "SFTSpec",
     "ScoresRef",
