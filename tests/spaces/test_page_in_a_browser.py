@@ -12,6 +12,7 @@ import pytest
 
 pytest.importorskip("selenium", reason="selenium is not installed: extra miniwob")
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
