@@ -30,7 +30,7 @@ def data_problems(spec: DataSpec) -> Iterator[tuple[str, str, str]]:
     if spec.source == "mix":
         yield from _mix(spec)
     if spec.detours and spec.agent.world in _NO_WAY_BACK:
-        what = f"detours: {spec.detours:g}, and {spec.agent.world} cannot be copied to see which wrong step can be mended"
+        what = f"detours: {spec.detours:g}, and {spec.agent.world} cannot be copied to try out wrong steps"
         yield "detours", what, "write detours: 0"
     if spec.reason and (spec.source == "dataset" and spec.format == "text"):
         yield "reason", "plain text has no call that a teacher could explain", "leave reason out"
