@@ -15,9 +15,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from zoo.answering import ask_runtime
 from zoo.errors import ZooError
 from zoo.latency.job import Job
-from zoo.playground import ask_runtime
 from zoo.schema import AgentSpec
 from zoo.serving import AnyRuntime, Memory, fastest_threads, open_model, stepwise
 
