@@ -125,7 +125,7 @@ def _wrong(stage: PlannedStage, model: BaseModel, base: str) -> Iterable[tuple[s
             yield "trl.max_length", f"rows of {wanted} tokens, but {base} allows {limit}", f"write max_length: {limit}"
     if isinstance(spec, GGUFSpec):
         try:
-            registry.load("zoo.formats.architectures:supported")(model.config)
+            registry.load("zoo.formats.network:supported")(model.config)
         except ExportError as error:
             yield "model", str(error), "leave the gguf stage out, or start from another base"
         else:

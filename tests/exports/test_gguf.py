@@ -272,7 +272,7 @@ BAD = {
     "an embedding of another size than the config says": (
         set_json("config.json", vocab_size=700), ModelError, "says 700 tokens, the embedding has 675",
     ),
-    "an unknown architecture": (set_json("config.json", architectures=["Gemma3ForCausalLM"]), ExportError, "Qwen3For"),
+    "an unknown architecture": (set_json("config.json", architectures=["BloomForCausalLM"]), ExportError, "Qwen3For"),
     "stretched rotary positions": (
         set_json("config.json", rope_parameters={"rope_type": "yarn", "factor": 4.0, "rope_theta": 1e4}),
         ExportError, "'yarn'",

@@ -12,10 +12,10 @@ __all__ = ["DataSpec", "TinyRowsSpec", "TinySpec"]
 
 
 class TinySpec(StageSpec):
-    """A two-layer model of some architecture, made on the spot. Only `--tiny` puts this stage into a plan."""
+    """A tiny model of some architecture, made on the spot. Only `--tiny` puts this stage into a plan."""
 
     kind: Literal["tiny"] = "tiny"
-    architecture: Literal["llama", "qwen2_5_vl"]
+    architecture: Literal["llama", "qwen2_5_vl", "qwen3", "smollm3", "gemma3"]
     """The architecture of the base model that it stands in for."""
 
 
