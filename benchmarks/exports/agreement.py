@@ -1,11 +1,11 @@
 """How far every type of exported file is from the checkpoint that it was made of, by what `recipes verify` compares.
 
-    python benchmarks/exports/agreement.py CHECKPOINT WORK_FOLDER [--rows DEMOS] [--types q4_k_m q4_k_m+imatrix int4 ...]
+    python benchmarks/exports/agreement.py CHECKPOINT WORK_FOLDER [--rows DEMOS] [--types q4_k_m int4 ...]
 
 `TYPE+imatrix` quantizes under an importance matrix of 64 rows of DEMOS, a finished data stage with the agent's own
 prompts. Every file is exported into WORK_FOLDER, compared with the checkpoint in torch and float32, and deleted; what
-was measured stays there as one JSON file a type, so that a run that was stopped goes on. Printed: a table over the held-out
-steps of pocket-135m's agent and over general text, and one JSON line. The gate column is the default of the type.
+was measured stays there as one JSON file a type, so that a run that was stopped goes on. Printed: a table over the
+held-out steps of pocket-135m's agent and over general text, and one JSON line. The gate column is the type's default.
 """
 
 import argparse

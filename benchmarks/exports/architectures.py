@@ -2,10 +2,10 @@
 
     python benchmarks/exports/architectures.py --converter PATH/convert_hf_to_gguf.py [--types f32 f16]
 
-A tiny random model of each architecture is made, its norms and biases no longer neutral, converted by both, and compared
-with torch in llama.cpp. The converter knows pre-tokenizers by a hash of their tokens, which no tokenizer made on the
-spot has; so that check of it, and nothing else, is replaced by the name that our export found. For Gemma 3, whose
-tokenizer the converter reads from another file than ours, only the tensors and the network's settings are compared.
+A tiny random model of each architecture is made, its norms and biases no longer neutral, converted by both, and
+compared with torch in llama.cpp. The converter knows pre-tokenizers by a hash of their tokens, which no tokenizer made
+on the spot has; so that check of it, and nothing else, is replaced by the name that our export found. For Gemma 3,
+whose tokenizer the converter reads from another file, only the tensors and the network's settings are compared.
 Printed: a table.
 """
 
