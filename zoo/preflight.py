@@ -21,6 +21,7 @@ from zoo.schema import EvaluateSpec, GGUFSpec, GRPOSpec, Hardware, ONNXSpec, SFT
 __all__ = ["BaseModel", "base_of", "check_disk", "check_extra", "check_extras", "memory_problem", "needs", "problems"]
 
 _MARGIN = 1.1
+_OPENING_KINDS = ("verify", "latency")
 _CHAT_KINDS = ("sft", "grpo", "evaluate", "verify")
 
 
@@ -73,10 +74,21 @@ def problems(loaded: LoadedRecipe, stages: Sequence[PlannedStage], look_up: Look
     return found
 
 
-def check_extras(stages: Iterable[PlannedStage], find: Callable[[str], object | None] = find_spec) -> None:
-    """Raise EnvironmentFailure when a stage that is still to run needs something that is not installed."""
+def check_extras(
+    stages: Sequence[PlannedStage],
+    find: Callable[[str], object | None] = find_spec,
+    everything: Sequence[PlannedStage] = (),
+) -> None:
+    """Raise EnvironmentFailure when a stage that is still to run needs something that is not installed.
+
+    `everything`: the whole plan, finished stages included; what opens graphs needs what wrote them.
+    """
+    kinds = {stage.name: stage.kind for stage in everything or stages}
     for stage in stages:
         check_extra(f"stage {stage.name} ({stage.kind})", stage.kind, find)
+        files = getattr(stage.spec, "export", None)
+        if stage.kind in _OPENING_KINDS and isinstance(files, StageRef) and kinds.get(files.name) == "onnx":
+            check_extra(f"stage {stage.name} ({stage.kind} of ONNX)", "onnx", find)
 
 
 def check_extra(who: str, kind: str, find: Callable[[str], object | None] = find_spec) -> None:

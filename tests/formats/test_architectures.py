@@ -32,7 +32,7 @@ def test_the_configs_of_transformers_4_and_5_are_both_read() -> None:
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"architectures": ["MambaForCausalLM"]}, "MambaForCausalLM; known: LlamaForCausalLM"),
+        ({"architectures": ["MambaForCausalLM"]}, "MambaForCausalLM; known: Gemma3ForCausalLM"),
         ({}, "none named"),
         ({**QWEN_VL, "text_config": {"use_sliding_window": True}}, "sliding-window"),
         ({"architectures": ["LlamaForCausalLM"], "hidden_act": "gelu"}, "gelu"),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from zoo.action_grammar import GRAMMAR_KEY, GRAMMAR_NAME
 from zoo.errors import ExportError, ModelError
 from zoo.formats import architectures, network, weights
 from zoo.formats.architectures import LanguageTensor
@@ -75,6 +76,22 @@ def checks(reference: TorchRuntime, candidate: LlamaRuntime, chats: Sequence[Cha
     yield _stops(reference, candidate)
     yield _tensor_types(candidate)
     yield from _network(reference, candidate)
+    yield from _grammar(reference, candidate)
+
+
+def _grammar(reference: TorchRuntime, candidate: LlamaRuntime) -> Iterator[Check]:
+    """The grammar in a file is the one that lies beside the checkpoint, or else beside the file."""
+    inside = candidate.header.metadata.get(GRAMMAR_KEY)
+    places = (reference.folder / GRAMMAR_NAME, candidate.file.parent / GRAMMAR_NAME)
+    beside = next((place for place in places if place.is_file()), None)
+    if inside is None and beside is None:
+        return
+    if inside is None or beside is None:
+        what = "the file holds none" if inside is None else f"no {GRAMMAR_NAME} lies beside the checkpoint or the file"
+        yield Check("action grammar", None, f"not run: {what}")
+        return
+    same = inside == beside.read_text("utf-8")
+    yield Check("action grammar", same, f"{len(inside)} characters" if same else f"differs from {beside}")
 
 
 def _network(reference: TorchRuntime, candidate: LlamaRuntime) -> Iterator[Check]:

@@ -82,6 +82,8 @@ def measure(
     tensors = {architectures.language_name(tensor.stored.name) or "": tensor for tensor in named}
     columns: dict[str, np.ndarray[Any, Any]] = {}
     with torch.inference_mode():
+        # Noted first: the model's config, which learns below of one layer at a time, may be this one.
+        kinds = list(getattr(text, "layer_types", None) or ())
         model = _empty_model(text, device)
         # Gemma multiplies what it looks up; the factor is no tensor of the checkpoint.
         scale = float(getattr(model.embed_tokens, "scalar_embed_scale", 1.0))
@@ -89,7 +91,7 @@ def measure(
         layers, model.layers, model.norm = model.layers, torch.nn.ModuleList(), torch.nn.Identity()
         for index, layer in enumerate(layers):
             of_layer = _of_layer(tensors, f"model.layers.{index}.")
-            if kinds := getattr(text, "layer_types", None):
+            if kinds:
                 model.config.layer_types = [kinds[index]]
             seen = _run_layer(model, layer, of_layer, states, device)
             columns |= {of_layer[f"{name}.weight"].name: values for name, values in seen.items()}
