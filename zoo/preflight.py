@@ -44,13 +44,9 @@ __all__ = [
 ]
 
 _MARGIN = 1.1
-<<<<<<< HEAD
 _OPENING_KINDS = ("verify", "latency")
-_CHAT_KINDS = ("sft", "grpo", "evaluate", "verify")
-=======
 _CHAT_KINDS = ("sft", "distill", "grpo", "evaluate", "verify", "data")
 _ASIDE = ("teacher", "logits", "render")
->>>>>>> main
 
 
 @dataclass(frozen=True)
@@ -142,12 +138,10 @@ def check_extras(
     kinds = {stage.name: stage.kind for stage in everything or stages}
     for stage in stages:
         check_extra(f"stage {stage.name} ({stage.kind})", stage.kind, find)
-<<<<<<< HEAD
+        registry.load("zoo.trainers.loading:check_quantized")(getattr(stage.spec, "quantize", None), find)
         files = getattr(stage.spec, "export", None)
         if stage.kind in _OPENING_KINDS and isinstance(files, StageRef) and kinds.get(files.name) == "onnx":
             check_extra(f"stage {stage.name} ({stage.kind} of ONNX)", "onnx", find)
-=======
-        registry.load("zoo.trainers.loading:check_quantized")(getattr(stage.spec, "quantize", None), find)
 
 
 def check_sources(stages: Iterable[PlannedStage], environ: Mapping[str, str] = os.environ) -> None:
@@ -172,7 +166,6 @@ def _lacking(spec: DataSpec, environ: Mapping[str, str]) -> Iterable[str]:
         entry = registry.STAGES["verify" if spec.export else "evaluate"]
         if missing := registry.missing_modules(entry):
             yield f"needs {', '.join(missing)}, which is not installed; run: pip install 'edgezoo[{entry.extra}]'"
->>>>>>> main
 
 
 def check_extra(who: str, kind: str, find: Callable[[str], object | None] = find_spec) -> None:
