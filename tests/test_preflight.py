@@ -12,7 +12,7 @@ from zoo.plan import PlannedStage, plan
 from zoo.preflight import BaseModel
 from zoo.recipe import LoadedRecipe, load
 from zoo.refs import HubRef
-from zoo.schema import Hardware
+from zoo.schema import Hardware, VerifySpec
 
 TEXT = GOOD + "  gguf: {kind: gguf, model: 'stage:sft'}\n"
 GOOD_CONFIG = {**SMOL, "architectures": ["LlamaForCausalLM"], "max_position_embeddings": 2048}
@@ -84,6 +84,20 @@ def test_a_missing_extra_is_known_before_anything_runs_and_named() -> None:
         EnvironmentFailure, match=r"stage merged \(merge\) needs torch, mergekit(.|\n)*edgezoo\[merge\]"
     ):
         preflight.check_extras([stage("merged", "merge")], find=lambda module: None)  # type: ignore[list-item]
+
+
+def test_verifying_graphs_needs_what_opens_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = namedtuple("stage", "name kind spec")
+    made = stage("graphs", "onnx", None)
+    verify = stage("verify", "verify", VerifySpec(export="stage:graphs", against="stage:sft"))
+    without = {"onnx", "onnxruntime", "onnxruntime_genai", "onnxscript", "onnx_ir"}
+
+    def find(module: str) -> object | None:
+        return None if module in without else object()
+
+    preflight.check_extras([verify], find)  # type: ignore[list-item]
+    with pytest.raises(EnvironmentFailure, match=r"stage verify \(verify of ONNX\) needs onnx, .*edgezoo\[onnx\]"):
+        preflight.check_extras([verify], find, everything=[made, verify])  # type: ignore[list-item]
 
 
 def test_an_agent_with_eyes_is_not_measured_on_a_base_that_reads_text_only(tmp_path: Path) -> None:

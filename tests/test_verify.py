@@ -162,6 +162,9 @@ DAMAGE: dict[str, tuple[str, dict[str, Any], str, str]] = {
     "two tokens exchanged": (
         "metadata", {"tokenizer.ggml.tokens": moved}, "vocabulary", "token 300 is",
     ),
+    "a vocabulary that is off by one": (
+        "metadata", {"tokenizer.ggml.tokens": lambda tokens: [*tokens[1:], tokens[0]]}, "vocabulary", "token 0 is",
+    ),
     "merges in another order": (
         "metadata", {"tokenizer.ggml.merges": lambda merges: merges[::-1]}, "token ids", "differ",
     ),

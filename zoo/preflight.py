@@ -44,6 +44,7 @@ __all__ = [
 ]
 
 _MARGIN = 1.1
+_OPENING_KINDS = ("verify", "latency")
 _CHAT_KINDS = ("sft", "distill", "grpo", "evaluate", "verify", "data")
 _ASIDE = ("teacher", "logits", "render")
 
@@ -125,11 +126,22 @@ def problems(loaded: LoadedRecipe, stages: Sequence[PlannedStage], look_up: Look
     return found
 
 
-def check_extras(stages: Iterable[PlannedStage], find: Callable[[str], object | None] = find_spec) -> None:
-    """Raise EnvironmentFailure when a stage that is still to run needs something that is not installed."""
+def check_extras(
+    stages: Sequence[PlannedStage],
+    find: Callable[[str], object | None] = find_spec,
+    everything: Sequence[PlannedStage] = (),
+) -> None:
+    """Raise EnvironmentFailure when a stage that is still to run needs something that is not installed.
+
+    `everything`: the whole plan, finished stages included; what opens graphs needs what wrote them.
+    """
+    kinds = {stage.name: stage.kind for stage in everything or stages}
     for stage in stages:
         check_extra(f"stage {stage.name} ({stage.kind})", stage.kind, find)
         registry.load("zoo.trainers.loading:check_quantized")(getattr(stage.spec, "quantize", None), find)
+        files = getattr(stage.spec, "export", None)
+        if stage.kind in _OPENING_KINDS and isinstance(files, StageRef) and kinds.get(files.name) == "onnx":
+            check_extra(f"stage {stage.name} ({stage.kind} of ONNX)", "onnx", find)
 
 
 def check_sources(stages: Iterable[PlannedStage], environ: Mapping[str, str] = os.environ) -> None:
@@ -207,7 +219,7 @@ def _wrong(stage: PlannedStage, model: BaseModel, base: str) -> Iterable[tuple[s
             yield "trl.max_length", f"rows of {wanted} tokens, but {base} allows {limit}", f"write max_length: {limit}"
     if isinstance(spec, GGUFSpec):
         try:
-            registry.load("zoo.formats.architectures:supported")(model.config)
+            registry.load("zoo.formats.network:supported")(model.config)
         except ExportError as error:
             yield "model", str(error), "leave the gguf stage out, or start from another base"
         else:

@@ -51,8 +51,8 @@ STAGES: dict[str, StageEntry] = {
     ),
     "grpo": StageEntry("zoo.schema:GRPOSpec", "zoo.trainers.grpo:run", 1, "model", "train", _TRAINING),
     "evaluate": StageEntry("zoo.schema:EvaluateSpec", "zoo.evaluate:run", 2, "scores", "train", _TORCH),
-    "gguf": StageEntry("zoo.schema:GGUFSpec", "zoo.exports.gguf:run", 2, "files", "export", _LLAMA),
-    "onnx": StageEntry("zoo.schema:ONNXSpec", "zoo.exports.onnx:run", 1, "files", "onnx", _ONNX),
+    "gguf": StageEntry("zoo.schema:GGUFSpec", "zoo.exports.gguf:run", 3, "files", "export", _LLAMA),
+    "onnx": StageEntry("zoo.schema:ONNXSpec", "zoo.exports.onnx:run", 2, "files", "onnx", _ONNX),
     "verify": StageEntry("zoo.schema:VerifySpec", "zoo.verify:run", 2, "scores", "export", (*_LLAMA, "matplotlib")),
     "latency": StageEntry("zoo.schema:LatencySpec", "zoo.latency:run", 1, "scores", "export", _LLAMA),
     "publish": StageEntry(

@@ -89,6 +89,15 @@ def test_what_llama_cpp_cannot_apply_is_refused(
     assert [file.name for file in tmp_path.iterdir()] == ["trained"]
 
 
+def test_an_adapter_of_another_base_is_one_clear_message(lively: Path, wide: Path, tmp_path: Path) -> None:
+    folder = trained(lively, tmp_path / "trained")
+    shutil.copytree(wide, tmp_path / "wide")
+    shutil.copytree(folder / ADAPTER_FOLDER, tmp_path / "wide" / ADAPTER_FOLDER)
+    with pytest.raises(ExportError, match=r"lora_A.weight has the shape \(4, 64\).*\(256, 256\).*another base"):
+        adapter.convert(tmp_path / "wide", tmp_path / "adapter.gguf")
+    assert not (tmp_path / "adapter.gguf").exists()
+
+
 def test_an_adapter_on_the_embedding_is_refused(lively: Path, tmp_path: Path) -> None:
     folder = trained(lively, tmp_path / "trained", target_modules=["embed_tokens", "q_proj"])
     with pytest.raises(ExportError, match=r"no place for .*embed_tokens"):

@@ -16,11 +16,14 @@ from gguf_distance import distance
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen3Config
 
+from zoo.action_grammar import GRAMMAR_KEY, grammar_files
 from zoo.errors import ExportError, ModelError
 from zoo.exports.gguf import Labels, Options, convert, file_name, run
 from zoo.formats import gguf_header
 from zoo.records import Metric, StageContext, StageRecord
-from zoo.schema import GGUFSpec
+from zoo.schema import AgentSpec, GGUFSpec
+from zoo.serving import open_gguf, open_torch
+from zoo.verify.structure import checks
 
 # Distance to torch in nats that each type may have on a lively random model, whose logits are large.
 KL = {"f32": 1e-9, "f16": 1e-5, "bf16": 1e-3, "q8_0": 1e-2}
@@ -272,7 +275,7 @@ BAD = {
     "an embedding of another size than the config says": (
         set_json("config.json", vocab_size=700), ModelError, "says 700 tokens, the embedding has 675",
     ),
-    "an unknown architecture": (set_json("config.json", architectures=["Gemma3ForCausalLM"]), ExportError, "Qwen3For"),
+    "an unknown architecture": (set_json("config.json", architectures=["BloomForCausalLM"]), ExportError, "Qwen3For"),
     "stretched rotary positions": (
         set_json("config.json", rope_parameters={"rope_type": "yarn", "factor": 4.0, "rope_theta": 1e4}),
         ExportError, "'yarn'",
@@ -381,6 +384,22 @@ def test_the_stage_writes_one_file_per_type_and_says_what_they_are(tiny_llama: P
     name = gguf_header.read(ctx.out / "model-F16.gguf").metadata["general.base_model.0.name"]
     assert name == "SmolLM2-135M-Instruct"
     json.dumps(result.notes)
+
+
+def test_the_grammar_of_the_agent_travels_in_the_file_and_beside_it(tiny_llama: Path, tmp_path: Path) -> None:
+    agent = AgentSpec(style="terse", answer_tokens=16)
+    result = run(GGUFSpec(model="stage:grpo", types=("f16",), agent=agent), context(tiny_llama, tmp_path / "out"))
+    names = ["action.gbnf", "action.schema.json"]
+    assert result.notes["grammar"] == names
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == [*names, "model-F16.gguf"]
+    inside = gguf_header.read(tmp_path / "out/model-F16.gguf").metadata[GRAMMAR_KEY]
+    assert inside == (tmp_path / "out/action.gbnf").read_text("utf-8") == grammar_files(agent)["action.gbnf"]
+    with open_torch(tiny_llama) as reference:
+        for expected in (True, False):
+            with open_gguf(tmp_path / "out/model-F16.gguf", threads=1, context=64) as candidate:
+                (check,) = (one for one in checks(reference, candidate) if one.name == "action grammar")
+            assert check.passed is expected
+            (tmp_path / "out/action.gbnf").write_text('root ::= "yes"\n', "utf-8")
 
 
 def test_the_stage_writes_the_vision_tower_and_the_adapter_beside(tiny_vlm: Path, tmp_path: Path) -> None:

@@ -146,6 +146,15 @@ def test_large_weights_lie_beside_the_graph_where_browsers_look(onnx_export: Onn
         assert compared(onnx_export.checkpoint, runtime).mean_kl < 1e-9
 
 
+def test_an_export_over_an_earlier_one_leaves_no_data_behind(onnx_export: OnnxExport, tmp_path: Path) -> None:
+    import onnx_ir
+
+    source, target = graph(onnx_export.folder, "fp32"), graph(tmp_path, "fp32")
+    layout.save(onnx_ir.load(source), target, inline_bytes=0)
+    layout.save(onnx_ir.load(source), target)
+    assert [file.name for file in target.parent.iterdir()] == ["model.onnx"]
+
+
 def test_the_exporter_of_torch_gives_the_same_graph_to_its_users(onnx_export: OnnxExport, tmp_path: Path) -> None:
     notes = convert(onnx_export.checkpoint, tmp_path, "fp32", exporter="torch")
     assert notes["exporter"] == "torch" and notes["opsets"].keys() == {"ai.onnx"}

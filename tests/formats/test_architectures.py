@@ -9,7 +9,8 @@ import pytest
 
 from zoo.errors import ExportError
 from zoo.formats import weights
-from zoo.formats.architectures import ARCHITECTURES, language_tensors, matrices, of, supported
+from zoo.formats.architectures import ARCHITECTURES, language_tensors, matrices, of
+from zoo.formats.network import supported
 
 QWEN_VL = {  # as transformers 4 wrote it: flat, the rotary type under `type`
     "architectures": ["Qwen2_5_VLForConditionalGeneration"], "hidden_act": "silu", "use_sliding_window": False,
@@ -31,7 +32,7 @@ def test_the_configs_of_transformers_4_and_5_are_both_read() -> None:
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"architectures": ["MambaForCausalLM"]}, "MambaForCausalLM; known: LlamaForCausalLM"),
+        ({"architectures": ["MambaForCausalLM"]}, "MambaForCausalLM; known: Gemma3ForCausalLM"),
         ({}, "none named"),
         ({**QWEN_VL, "text_config": {"use_sliding_window": True}}, "sliding-window"),
         ({"architectures": ["LlamaForCausalLM"], "hidden_act": "gelu"}, "gelu"),
@@ -46,7 +47,7 @@ def test_what_has_no_gguf_form_is_refused_before_training(config: dict[str, Any]
 
 def test_asking_imports_nothing_heavy() -> None:
     ask = (
-        "import sys; from zoo.formats.architectures import supported; "
+        "import sys; from zoo.formats.network import supported; "
         "supported({'architectures': ['LlamaForCausalLM']}); "
         "assert not {'torch', 'transformers', 'gguf', 'numpy'} & set(sys.modules), sorted(sys.modules)"
     )

@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
-from rich.table import Table
 
 from zoo import preflight
 from zoo.cli import models
-from zoo.cli.display import byte_text, second_text
+from zoo.cli.display import second_text
 from zoo.cli.library import find
+from zoo.cli.verdicts import show, show_summary
 from zoo.errors import EnvironmentFailure, ExportError, ModelError
 from zoo.records import Progress
 
@@ -84,7 +84,8 @@ def verify(
     spec = _spec(_agent(recipe, world), prompts, texts, actions, tasks)
     data = _examined(files, folder, type_, spec, seed, threads, device, console)
     for row in data["files"]:
-        _show(console, row, spec.agent.world)
+        show(console, row, spec.agent.world)
+    show_summary(console, data["files"])
     console.print(f"compared in {second_text(time.perf_counter() - started)}", highlight=False)
     if out:
         _write(console, data, out)
@@ -184,61 +185,6 @@ def _progress(console: Console) -> Iterator[Progress]:
             told = name
 
         yield progress
-
-
-def _show(console: Console, row: Mapping[str, Any], world: str) -> None:
-    console.print(f"\n[bold]{escape(row['file'])}[/]  {row['type']}, {byte_text(row['bytes'])}", highlight=False)
-    for check in row["checks"]:
-        mark = {True: "[green]✓[/]", False: "[red]✗[/]", None: "[yellow]-[/]"}[check["passed"]]
-        console.print(f"  {mark} {check['name']:<18} [dim]{escape(check['detail'])}[/]", highlight=False)
-    if row["agreement"] or row["general"]:
-        console.print(_agreement_table(row, world))
-    _show_actions(console, row)
-    if row["passed"]:
-        console.print(f"  [bold green]PASS[/] it is the checkpoint, within the gate of {row['type']}", highlight=False)
-        return
-    console.print("  [bold red]FALLS SHORT[/]", highlight=False)
-    for line in row["failures"]:
-        style = "yellow" if line.startswith("try: ") else "red"
-        console.print(f"    [{style}]{escape(line)}[/]", highlight=False)
-
-
-def _agreement_table(row: Mapping[str, Any], world: str) -> Table:
-    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 1, 0, 1))
-    table.add_column("next token", no_wrap=True)
-    for heading in ("positions", "same top-1", "mean KL", "p99 KL", "max KL", "perplexity"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for name, measured in ((f"on the {world}", row["agreement"]), ("on general text", row["general"])):
-        if measured:
-            table.add_row(name, *_cells(measured))
-    gate = row["gate"]
-    ratio = f"≤ x {gate['perplexity_ratio']:g}" if gate["perplexity_ratio"] else ""
-    least = [f"≥ {gate['top1']:.1%}", f"≤ {gate['mean_kl']:.0e}", "", "", ratio]
-    table.add_row(f"gate of {row['type']}", "", *least, style="dim")
-    return table
-
-
-def _cells(measured: Mapping[str, Any]) -> list[str]:
-    numbers = [measured[name] for name in ("mean_kl", "p99_kl", "max_kl")]
-    shown = ["no number" if number is None else f"{number:.1e}" for number in numbers]
-    ratio = measured["perplexity_ratio"]
-    return [
-        f"{measured['positions']:,}",
-        f"{measured['top1']:.2%}",
-        *shown,
-        "no number" if ratio is None else f"x {ratio:.4f}",
-    ]
-
-
-def _show_actions(console: Console, row: Mapping[str, Any]) -> None:
-    if actions := row["actions"]:
-        same = f"same action in {actions['same']} of {actions['called']}" if actions["called"] else "no action called"
-        valid = f"readable calls: checkpoint {actions['called']}, file {actions['readable']} of {actions['steps']}"
-        console.print(f"  [dim]answers[/]  {same}; {valid}", highlight=False)
-    if tasks := row["tasks"]:
-        low, high = tasks["success_rate"]["low"], tasks["success_rate"]["high"]
-        both = f"checkpoint {tasks['reference_successes']}, file {tasks['successes']} of {tasks['tasks']} completed"
-        console.print(f"  [dim]tasks[/]    {both} (file: 95 % {low:.0%} to {high:.0%})", highlight=False)
 
 
 def _write(console: Console, data: Mapping[str, Any], folder: Path) -> None:

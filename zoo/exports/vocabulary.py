@@ -1,8 +1,8 @@
-"""A checkpoint's tokenizer in GGUF's terms: byte-level BPE (`gpt2` there) only.
+"""A checkpoint's tokenizer in GGUF's terms: byte-level BPE (`gpt2` there), and BPE over pieces (`llama`, see `pieces`).
 
 Tokens, their kinds, merges and special tokens are copied. The rule that splits a text before the merges is code inside
 llama.cpp, so it can only be *named*: the name is chosen by the rule that stands in `tokenizer.json`, and a rule without
-a name is refused. Not covered: SentencePiece and WordPiece; Unicode normalization (llama.cpp does none, so texts that
+a name is refused. Not covered: unigrams and WordPiece; Unicode normalization (llama.cpp does none, so texts that
 are not in NFC are split otherwise than by a tokenizer that normalizes, such as Qwen's).
 """
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import ExportError, ModelError
+from zoo.exports import pieces
 from zoo.serving import prompts
 
 __all__ = ["Vocabulary", "read"]
@@ -26,22 +27,31 @@ _ENDS = ("eos", "eot", "eom")
 _QWEN2_SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
+_LLAMA3_SPLIT = _QWEN2_SPLIT.replace(r"|\p{N}|", r"|\p{N}{1,3}|")
 # What the splitting steps of tokenizer.json are called in llama.cpp (src/llama-vocab.cpp, LLAMA_VOCAB_PRE_TYPE_*).
 _PRE_TOKENIZERS: dict[tuple[str, ...], str] = {
     ("ByteLevel+regex",): "gpt-2",
     ("Digits", "ByteLevel+regex"): "smollm",
     (f"Split {_QWEN2_SPLIT}", "ByteLevel"): "qwen2",
+    (f"Split {_LLAMA3_SPLIT}", "ByteLevel"): "llama-bpe",
 }
+_TAKES_WHOLE_WORDS = ("llama-bpe",)
+"""Rules with which llama.cpp takes a word that is a token as it is, before any merge (`ignore_merges`)."""
 
 
 @dataclass(frozen=True)
 class Vocabulary:
     """Everything under `tokenizer.` in a GGUF file."""
 
+    model: str
+    """`gpt2` or `llama`."""
     tokens: tuple[str, ...]
     """One for each row of the embedding; rows without a token are called `[PAD<row>]`."""
     types: tuple[int, ...]
     merges: tuple[str, ...]
+    """Of `gpt2`."""
+    scores: tuple[float, ...]
+    """Of `llama`, one for each token."""
     pre_tokenizer: str
     special: Mapping[str, int]
     """`bos`, `eos`, `eot`, `eom`, `unk`, `pad`, as far as there are any. A model that stops at several tokens has the
@@ -64,13 +74,16 @@ def read(folder: Path, size: int) -> Vocabulary:
         tokenizer = AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError) as error:
         raise ModelError(f"{folder}: the tokenizer cannot be loaded: {error}") from error
-    tokens, types = _tokens(folder, tokenizer, size)
+    in_pieces = bool(stored["model"].get("byte_fallback"))
+    tokens, types = _tokens(folder, tokenizer, size, in_pieces)
     first, last = _added_around(tokenizer)
     return Vocabulary(
+        "llama" if in_pieces else "gpt2",
         tokens,
         types,
-        tuple(_merge(pair) for pair in stored["model"]["merges"]),
-        _pre_tokenizer(folder, stored),
+        () if in_pieces else tuple(_merge(pair) for pair in stored["model"]["merges"]),
+        pieces.scores(folder / "tokenizer.json", stored, tokens) if in_pieces else (),
+        "default" if in_pieces else _pre_tokenizer(folder, stored),
         _special(folder, tokenizer),
         first is not None and first == tokenizer.bos_token_id,
         last is not None and last == tokenizer.eos_token_id,
@@ -87,10 +100,10 @@ def _tokenizer_json(folder: Path) -> dict[str, Any]:
         raise ModelError(f"{folder}: no tokenizer.json; save the tokenizer beside the weights") from error
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{file}: no tokenizer: {error!r}") from error
-    if model.get("type") != "BPE" or model.get("byte_fallback") or decoder.get("type") != "ByteLevel":
-        raise ExportError(f"{file}: a {model.get('type')} tokenizer; only byte-level BPE is exported")
-    if model.get("ignore_merges"):
-        raise ExportError(f"{file}: `ignore_merges` is set, which none of the known splitting rules of llama.cpp does")
+    if model.get("type") == "BPE" and model.get("byte_fallback"):
+        pieces.check(file, stored)
+    elif model.get("type") != "BPE" or decoder.get("type") != "ByteLevel":
+        raise ExportError(f"{file}: a {model.get('type')} tokenizer; only BPE over bytes or pieces is exported")
     return dict(stored)
 
 
@@ -106,7 +119,14 @@ def _pre_tokenizer(folder: Path, stored: Mapping[str, Any]) -> str:
             f"{folder / 'tokenizer.json'}: texts are split by {' then '.join(rule)}, for which no name in llama.cpp is "
             f"known here; known: {', '.join(_PRE_TOKENIZERS.values())}"
         )
-    return _PRE_TOKENIZERS[rule]
+    name = _PRE_TOKENIZERS[rule]
+    if bool(stored["model"].get("ignore_merges")) != (name in _TAKES_WHOLE_WORDS):
+        does = "takes" if name in _TAKES_WHOLE_WORDS else "does not take"
+        raise ExportError(
+            f"{folder / 'tokenizer.json'}: llama.cpp {does} whole words before merging where texts are split as in "
+            f"{name}; here `ignore_merges` is {bool(stored['model'].get('ignore_merges'))}"
+        )
+    return name
 
 
 def _step(step: Mapping[str, Any]) -> str:
@@ -121,7 +141,7 @@ def _step(step: Mapping[str, Any]) -> str:
     return json.dumps(step, sort_keys=True)
 
 
-def _tokens(folder: Path, tokenizer: Any, size: int) -> tuple[tuple[str, ...], tuple[int, ...]]:
+def _tokens(folder: Path, tokenizer: Any, size: int, in_pieces: bool) -> tuple[tuple[str, ...], tuple[int, ...]]:
     texts = {index: text for text, index in tokenizer.get_vocab().items()}
     if max(texts) >= size:
         raise ExportError(
@@ -129,20 +149,28 @@ def _tokens(folder: Path, tokenizer: Any, size: int) -> tuple[tuple[str, ...], t
             "rows; resize the embedding or use the tokenizer that the model was trained with"
         )
     added = tokenizer.added_tokens_decoder
-    tokens = tuple(texts.get(index, f"[PAD{index}]") for index in range(size))
-    types = tuple(_type(index, texts, added) for index in range(size))
-    return tokens, types
+    types = tuple(_type(index, texts, added, in_pieces) for index in range(size))
+    if in_pieces:
+        # llama.cpp looks for these in the text as it comes, before spaces are written as pieces have them.
+        plain = (index for index in added if index < size and types[index] == _USER_DEFINED)
+        texts |= {index: texts[index].replace(pieces.SPACE, " ") for index in plain}
+    return tuple(texts.get(index, f"[PAD{index}]") for index in range(size)), types
 
 
-def _type(index: int, texts: Mapping[int, str], added: Mapping[int, Any]) -> int:
+def _type(index: int, texts: Mapping[int, str], added: Mapping[int, Any], in_pieces: bool) -> int:
     """As llama.cpp's converter: added tokens that look special are special, whatever their flag says
     (Qwen's `<|fim_prefix|>`)."""
     if index not in texts:
         return _UNUSED
     if index not in added:
-        return _NORMAL
-    looks_special = texts[index].startswith("<|") and texts[index].endswith("|>")
-    return _CONTROL if added[index].special or looks_special else _USER_DEFINED
+        return pieces.BYTE if in_pieces and pieces.is_byte(texts[index]) else _NORMAL
+    return _CONTROL if added[index].special or _looks_special(texts[index]) else _USER_DEFINED
+
+
+def _looks_special(token: str) -> bool:
+    """conversion/base.py: does_token_look_special; not covered: DeepSeek's wide bars."""
+    around = (token[:2], token[-2:]) == ("<|", "|>") or (token.startswith("<unused") and token.endswith(">"))
+    return around or token in ("<pad>", "<mask>", "<2mass>", "[@BOS@]")
 
 
 def _merge(pair: str | list[str]) -> str:

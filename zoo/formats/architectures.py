@@ -24,11 +24,8 @@ __all__ = [
     "language_tensors",
     "matrices",
     "of",
-    "sizes",
-    "supported",
+    "text_config",
 ]
-
-_ROTARY_TYPES = (None, "default", "mrope")
 
 
 @dataclass(frozen=True)
@@ -45,12 +42,18 @@ class Architecture:
     The tower is not part of the file; llama.cpp reads it from a file of its own (`mmproj`)."""
     source: str
     """The class of llama.cpp's converter that this row was checked against."""
+    norms_less_one: bool = False
+    """Whether transformers multiplies with one more than the norms that are stored; llama.cpp with what is stored."""
 
 
 ARCHITECTURES: dict[str, Architecture] = {
     "LlamaForCausalLM": Architecture("llama", True, False, "conversion/llama.py: LlamaModel"),
     "Qwen2ForCausalLM": Architecture("qwen2", False, False, "conversion/qwen.py: Qwen2Model"),
     "Qwen3ForCausalLM": Architecture("qwen3", False, False, "conversion/qwen.py: Qwen3Model"),
+    # Every fourth layer has no rotary positions, in llama.cpp's code as in the config; its rows are reordered all the
+    # same, as the converter does: queries and keys meet in a sum over the rows of a head, whatever their order.
+    "SmolLM3ForCausalLM": Architecture("smollm3", True, False, "conversion/llama.py: SmolLM3Model"),
+    "Gemma3ForCausalLM": Architecture("gemma3", False, False, "conversion/gemma.py: Gemma3Model", norms_less_one=True),
     # The llama.cpp of the pinned wheel reads no norm epsilon for qwen2vl and computes with 0: harmless at 1e-6, and the
     # reason why a tiny random model with 1e-5 and small activations is off by some 1e-6 nats even in f32.
     "Qwen2_5_VLForConditionalGeneration": Architecture(
@@ -70,61 +73,10 @@ def of(config: Mapping[str, Any]) -> Architecture:
     return ARCHITECTURES[names[0]]
 
 
-def supported(config: Mapping[str, Any]) -> None:
-    """Check that a checkpoint can become GGUF, from its `config.json` alone and so before it is trained.
-
-    Raises ExportError naming what the export does not know.
-    """
-    architecture = of(config)
-    text = _text_config(config)
-    if config.get("quantization_config"):
-        raise ExportError("the checkpoint is already quantized; export the checkpoint in float32 or bfloat16 instead")
-    if text.get("hidden_act", "silu") != "silu":
-        raise ExportError(f"{architecture.gguf} in llama.cpp computes silu, the checkpoint uses {text['hidden_act']}")
-    if text.get("use_sliding_window"):
-        raise ExportError(f"no GGUF export for sliding-window attention of {architecture.gguf}")
-    kind = _rotary(text).get("rope_type")
-    if kind not in _ROTARY_TYPES:
-        raise ExportError(f"no GGUF export for rotary positions of the type {kind!r}; only the plain ones are known")
-
-
-def _text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
+def text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """The settings of the language model: the config itself, or the part under `text_config`."""
     nested = config.get("text_config")
     return nested if isinstance(nested, dict) and of(config).multimodal else config
-
-
-def _rotary(text: Mapping[str, Any]) -> dict[str, Any]:
-    """Rotary settings as transformers 5 writes them (`rope_parameters`) or 4 (`rope_theta` and `rope_scaling`)."""
-    if parameters := text.get("rope_parameters"):
-        return dict(parameters)
-    scaling = dict(text.get("rope_scaling") or {})
-    kind = scaling.get("rope_type", scaling.get("type"))
-    return {**scaling, "rope_type": kind, "rope_theta": text.get("rope_theta")}
-
-
-def sizes(architecture: Architecture, text: Any) -> dict[str, int | float | list[int]]:
-    """The metadata that llama.cpp builds the network from. `text` is transformers' config of the language model, since
-    there the defaults are filled in."""
-    head = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
-    values: dict[str, int | float | list[int]] = {
-        "block_count": text.num_hidden_layers,
-        "context_length": text.max_position_embeddings,
-        "embedding_length": text.hidden_size,
-        "feed_forward_length": text.intermediate_size,
-        "attention.head_count": text.num_attention_heads,
-        "attention.head_count_kv": text.num_key_value_heads,
-        "attention.key_length": head,
-        "attention.value_length": head,
-        "attention.layer_norm_rms_epsilon": float(text.rms_norm_eps),
-        "vocab_size": text.vocab_size,
-        "rope.dimension_count": head,
-        "rope.freq_base": float(text.rope_parameters["rope_theta"]),
-    }
-    if sections := text.rope_parameters.get("mrope_section"):
-        # time, height, width, and a fourth that only other models use
-        values["rope.dimension_sections"] = [*sections, 0][:4]
-    return {f"{architecture.gguf}.{key}": value for key, value in values.items()}
 
 
 @dataclass(frozen=True)
@@ -134,11 +86,17 @@ class LanguageTensor:
     name: str
     stored: StoredTensor
     heads: int
-    """Heads whose rows are reordered for the interleaved rotary; 0 for a tensor that is copied as it is."""
+    """Heads whose rows are reordered for the interleaved rotary; 0 for a tensor whose rows stay where they are."""
+    shift: float = 0.0
+    """What is added to every value."""
 
     def load(self) -> "np.ndarray[Any, Any]":
-        """Its values in float32, in llama.cpp's order. Raises ModelError when they are no numbers."""
+        """Its values in float32, as llama.cpp wants them. Raises ModelError when they are no numbers."""
+        import numpy as np
+
         values = self.stored.load()
+        if self.shift:
+            values += np.float32(self.shift)
         if not self.heads:
             return values
         # Rows of each head from [first half, second half] to pairs (llama.cpp, conversion/llama.py: permute)
@@ -170,7 +128,8 @@ def language_tensor(stored: StoredTensor, key: str, architecture: Architecture, 
     key = language_name(key) or ""
     name = _name_map(architecture.gguf, text.num_hidden_layers).get_name(key, try_suffixes=(".weight", ".bias"))
     heads = _rotary_heads(key, text) if architecture.interleaved_rotary else 0
-    return LanguageTensor(name, stored, heads) if name else None
+    shift = 1.0 if architecture.norms_less_one and key.endswith("norm.weight") else 0.0
+    return LanguageTensor(name, stored, heads, shift) if name else None
 
 
 @cache
@@ -199,7 +158,7 @@ def matrices(config: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
     Raises ExportError for an unknown architecture, KeyError for a config without its sizes.
     """
     of(config)
-    text = config if "hidden_size" in config else _text_config(config)
+    text = config if "hidden_size" in config else text_config(config)
     hidden, inner, heads = text["hidden_size"], text["intermediate_size"], text["num_attention_heads"]
     head = text.get("head_dim") or hidden // heads
     keys = head * (text.get("num_key_value_heads") or heads)

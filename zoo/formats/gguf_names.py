@@ -77,6 +77,8 @@ def title(name: str) -> str:
 
 
 def _published(file: str, name: str) -> str:
+    if not file.endswith(".gguf"):
+        return file
     kind, _, rest = file.partition("-")
     return f"mmproj-{name}-{rest}" if kind == "mmproj" else f"{name}-{rest}"
 

@@ -15,10 +15,10 @@ Format = Literal["openphone", "chat", "text", "androidlab"]
 
 
 class TinySpec(StageSpec):
-    """A two-layer model of some architecture, made on the spot. Only `--tiny` puts this stage into a plan."""
+    """A tiny model of some architecture, made on the spot. Only `--tiny` puts this stage into a plan."""
 
     kind: Literal["tiny"] = "tiny"
-    architecture: Literal["llama", "llama-wide", "qwen2_5_vl"]
+    architecture: Literal["llama", "llama-wide", "qwen2_5_vl", "qwen3", "smollm3", "gemma3"]
     """The architecture of the base model that it stands in for; `llama-wide` has the tokens of `llama` and twice its
     width, as a teacher has."""
 

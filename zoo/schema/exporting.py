@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from zoo.schema.agent import AgentSpec
 from zoo.schema.reference import ModelRef, RowsRef
 from zoo.schema.settings import Settings, StageSpec
 
@@ -43,6 +44,9 @@ class GGUFSpec(StageSpec):
     """The type of the vision tower's file, for a model that has one; null leaves it out."""
     adapter: bool = False
     """Also the LoRA adapter of the stage that made the model, as a file of its own."""
+    agent: AgentSpec | None = None
+    """Whose grammar of calls travels with the files (`action.gbnf`, `action.schema.json`) and in their metadata; the
+    recipe's agent where it names one."""
 
 
 class ONNXSpec(StageSpec):
@@ -56,3 +60,6 @@ class ONNXSpec(StageSpec):
     """Who traces the portable graph: transformers' own exporter, or torch's over a wrapper of ours."""
     threads: int = Field(2, ge=1)
     """Threads that the settings of the GenAI variants ask for."""
+    agent: AgentSpec | None = None
+    """Whose grammar of calls travels with the files (`action.gbnf`, `action.schema.json`); the recipe's agent where it
+    names one."""

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from zoo.action_grammar import GRAMMAR_KEY, GRAMMAR_NAME
 from zoo.errors import ExportError, ModelError
-from zoo.formats import architectures, weights
+from zoo.formats import architectures, network, weights
 from zoo.formats.architectures import LanguageTensor
 from zoo.formats.gguf_header import Tensor
 from zoo.serving import Chat, LlamaRuntime, Runtime, TorchRuntime
@@ -75,6 +76,22 @@ def checks(reference: TorchRuntime, candidate: LlamaRuntime, chats: Sequence[Cha
     yield _stops(reference, candidate)
     yield _tensor_types(candidate)
     yield from _network(reference, candidate)
+    yield from _grammar(reference, candidate)
+
+
+def _grammar(reference: TorchRuntime, candidate: LlamaRuntime) -> Iterator[Check]:
+    """The grammar in a file is the one that lies beside the checkpoint, or else beside the file."""
+    inside = candidate.header.metadata.get(GRAMMAR_KEY)
+    places = (reference.folder / GRAMMAR_NAME, candidate.file.parent / GRAMMAR_NAME)
+    beside = next((place for place in places if place.is_file()), None)
+    if inside is None and beside is None:
+        return
+    if inside is None or beside is None:
+        what = "the file holds none" if inside is None else f"no {GRAMMAR_NAME} lies beside the checkpoint or the file"
+        yield Check("action grammar", None, f"not run: {what}")
+        return
+    same = inside == beside.read_text("utf-8")
+    yield Check("action grammar", same, f"{len(inside)} characters" if same else f"differs from {beside}")
 
 
 def _network(reference: TorchRuntime, candidate: LlamaRuntime) -> Iterator[Check]:
@@ -86,7 +103,7 @@ def _network(reference: TorchRuntime, candidate: LlamaRuntime) -> Iterator[Check
         for name in ("network settings", "weights"):
             yield Check(name, None, f"not run: {(config.architectures or ['?'])[0]} is not known tensor by tensor")
         return
-    yield _sizes(architectures.sizes(architecture, config.get_text_config()), candidate)
+    yield _sizes(network.sizes(architecture, config.get_text_config()), candidate)
     stored = weights.index(reference.folder)
     text, tied = config.get_text_config(), bool(config.tie_word_embeddings)
     yield _weights(list(architectures.language_tensors(stored, architecture, text, tied)), candidate)
@@ -105,8 +122,11 @@ def _vocabulary(reference: TorchRuntime, candidate: LlamaRuntime) -> Check:
     if len(tokens) != rows:
         return Check("vocabulary", False, f"the file has {len(tokens)} tokens, the checkpoint {rows}")
     texts = {index: text for text, index in reference.tokenizer.get_vocab().items()}
+    # Where tokens are pieces, GGUF writes the spaces of those that are matched in the plain text as spaces.
+    in_pieces = candidate.header.metadata.get("tokenizer.ggml.model") == "llama"
     for index in range(rows):
-        if index in texts and texts[index] != tokens[index]:
+        plain = texts.get(index, "").replace("\u2581", " ") if in_pieces else None
+        if index in texts and tokens[index] not in (texts[index], plain):
             return Check("vocabulary", False, f"token {index} is {tokens[index]!r}, in the checkpoint {texts[index]!r}")
     return Check("vocabulary", True, f"{rows} tokens")
 
@@ -240,6 +260,8 @@ def _implied(key: str, metadata: Mapping[str, Any]) -> Any:
     architecture, _, name = key.partition(".")
     if name == "vocab_size":
         return len(metadata.get("tokenizer.ggml.tokens", ()))
+    if name == "rope.dimension_count" and (head := metadata.get(f"{architecture}.attention.key_length")):
+        return head
     if name in ("attention.key_length", "attention.value_length", "rope.dimension_count"):
         heads = metadata.get(f"{architecture}.attention.head_count")
         return metadata.get(f"{architecture}.embedding_length", 0) // heads if heads else None

@@ -26,6 +26,7 @@ _REMEDIES = {
     "answers end": "train with the stop token in the labels, or export again: the file does not come to an end",
     "network settings": "export again from this checkpoint's config.json; a setting was lost or misread",
     "tensor types": "export again, with every tensor at least as fine as the type in the file's name",
+    "action grammar": "export again with the recipe's agent, so that the file and the grammar beside it are one",
     "weights": "export again; the file holds weights of another checkpoint, or they were written in the wrong order",
     "external data": "copy or export the graph and its data file again, both, into one folder",
     "interface": "export again with the other `exporter`, or another variant: a name or a size was traced wrongly",

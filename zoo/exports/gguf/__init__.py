@@ -6,9 +6,11 @@ tensor by tensor and differ from those of llama.cpp's own converter and quantize
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from zoo.exports import grammar
 from zoo.exports.gguf import adapter, vision
 from zoo.exports.gguf.importance import Importance, measure, token_rows
 from zoo.exports.gguf.labels import Labels
@@ -31,7 +33,7 @@ def run(spec: GGUFSpec, ctx: StageContext) -> StageResult:
     Raises ModelError for a checkpoint that cannot be read, ExportError for one that has no GGUF form.
     """
     model = ctx.inputs["model"]
-    labels = Labels(spec.name, spec.license, _base_model(ctx.lineage.values()))
+    labels = Labels(spec.name, spec.license, _base_model(ctx.lineage.values()), grammar.text(spec.agent))
     options = Options(labels, spec.tensors, _importance(spec, ctx), spec.shard_bytes)
     rows = []
     for index, type_ in enumerate(spec.types):
@@ -53,6 +55,9 @@ def _beside(spec: GGUFSpec, ctx: StageContext, labels: Labels) -> dict[str, Any]
     """The files beside the models, as notes."""
     notes: dict[str, Any] = {}
     model = ctx.inputs["model"]
+    if named := grammar.write(ctx.out, spec.agent):
+        notes["grammar"] = named
+    labels = replace(labels, grammar="")
     if architectures.of(read_config(model)).multimodal:
         notes["images"] = _IMAGES if spec.mmproj else _NO_IMAGES
         if spec.mmproj:

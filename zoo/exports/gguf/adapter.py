@@ -6,7 +6,7 @@ beside the pairs, and a rank or alpha of its own for some layers: each is refuse
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from math import sqrt
 from pathlib import Path
@@ -39,7 +39,8 @@ def convert(
 ) -> dict[str, Any]:
     """Write the adapter in `adapter/` of a training stage's folder, in f16, whole or not at all.
 
-    Returns plain data for a record. Raises ExportError when there is none or it has no GGUF form.
+    Returns plain data for a record. Raises ExportError when there is none, it has no GGUF form, or it belongs on
+    another model than the checkpoint's.
     """
     from transformers import AutoConfig
 
@@ -47,7 +48,9 @@ def convert(
     settings = _settings(folder)
     architecture = architectures.of(read_config(checkpoint))
     text = AutoConfig.from_pretrained(checkpoint).get_text_config()
-    pairs = list(_tensors(weights.tensors_of(folder / "adapter_model.safetensors"), architecture, text))
+    stored = weights.tensors_of(folder / "adapter_model.safetensors")
+    pairs = list(_tensors(stored, architecture, text))
+    _check_base(stored, {architectures.language_name(one.name): one.shape for one in weights.index(checkpoint)})
     alpha = float(settings["lora_alpha"]) * (sqrt(settings["r"]) if settings.get("use_rslora") else 1.0)
     files = write(file, architecture.gguf, partial(_describe, alpha=alpha, labels=labels or Labels()), pairs, progress)
     return described(files, "f16") | {"rank": settings["r"], "alpha": alpha, "on": "the model that it was trained on"}
@@ -84,6 +87,20 @@ def _tensors(stored: list[StoredTensor], architecture: architectures.Architectur
             return tensor_data(load(), "F16", where)
 
         yield Tensor(source.name + _PAIR[suffix], tensor.shape, "F16", data)
+
+
+def _check_base(stored: list[StoredTensor], shapes: Mapping[str | None, tuple[int, ...]]) -> None:
+    """The pairs fit the layers that they lie over; what was trained on another model of the same sizes is not seen."""
+    for tensor in stored:
+        suffix = next(one for one in _PAIR if tensor.name.endswith(one))
+        layer = tensor.name.removeprefix("base_model.model.").replace(suffix, ".weight")
+        shape = shapes.get(architectures.language_name(layer))
+        outer = 0 if suffix == ".lora_B.weight" else 1
+        if shape is None or tensor.shape[outer] != shape[outer]:
+            raise ExportError(
+                f"{tensor.file}: {tensor.name} has the shape {tensor.shape}, the model's {layer} "
+                f"{shape or 'does not exist'}: the adapter was trained on another base; export it with its own"
+            )
 
 
 def _describe(writer: "gguf.GGUFWriter", alpha: float, labels: Labels) -> None:

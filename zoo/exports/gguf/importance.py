@@ -82,11 +82,17 @@ def measure(
     tensors = {architectures.language_name(tensor.stored.name) or "": tensor for tensor in named}
     columns: dict[str, np.ndarray[Any, Any]] = {}
     with torch.inference_mode():
-        states = _embedded(tensors["model.embed_tokens.weight"], rows, device)
+        # Noted first: the model's config, which learns below of one layer at a time, may be this one.
+        kinds = list(getattr(text, "layer_types", None) or ())
         model = _empty_model(text, device)
+        # Gemma multiplies what it looks up; the factor is no tensor of the checkpoint.
+        scale = float(getattr(model.embed_tokens, "scalar_embed_scale", 1.0))
+        states = _embedded(tensors["model.embed_tokens.weight"], rows, scale, device)
         layers, model.layers, model.norm = model.layers, torch.nn.ModuleList(), torch.nn.Identity()
         for index, layer in enumerate(layers):
             of_layer = _of_layer(tensors, f"model.layers.{index}.")
+            if kinds:
+                model.config.layer_types = [kinds[index]]
             seen = _run_layer(model, layer, of_layer, states, device)
             columns |= {of_layer[f"{name}.weight"].name: values for name, values in seen.items()}
             layer.to("meta")
@@ -94,12 +100,12 @@ def measure(
     return Importance(columns, len(rows), sum(len(row) for row in rows))
 
 
-def _embedded(embedding: LanguageTensor, rows: Sequence[Sequence[int]], device: str) -> list[Any]:
+def _embedded(embedding: LanguageTensor, rows: Sequence[Sequence[int]], scale: float, device: str) -> list[Any]:
     """Rows as hidden states [1, tokens, width]."""
     import torch
 
     table = embedding.load()
-    return [torch.from_numpy(table[list(row)])[None].to(device) for row in rows]
+    return [torch.from_numpy(table[list(row)] * scale)[None].to(device) for row in rows]
 
 
 def _empty_model(text: Any, device: str) -> Any:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo.action_grammar import GRAMMAR_KEY
 from zoo.errors import ModelError
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ class Labels:
     """SPDX identifier."""
     base_model: str = ""
     """`owner/name`."""
+    grammar: str = ""
+    """GBNF of what the model answers."""
 
 
 def add_labels(writer: "gguf.GGUFWriter", labels: Labels) -> None:
@@ -41,6 +44,8 @@ def add_labels(writer: "gguf.GGUFWriter", labels: Labels) -> None:
         writer.add_name(labels.name)
     if labels.license:
         writer.add_license(labels.license)
+    if labels.grammar:
+        writer.add_string(GRAMMAR_KEY, labels.grammar)
     if labels.base_model:
         owner, _, name = labels.base_model.partition("/")
         writer.add_base_model_count(1)

@@ -17,7 +17,7 @@ from zoo.exports.gguf import mixture, quantizer
 from zoo.exports.gguf.importance import Importance
 from zoo.exports.gguf.labels import Labels, add_labels, add_sampling
 from zoo.exports.gguf.writing import Tensor, write
-from zoo.formats import architectures, gguf_header, weights
+from zoo.formats import architectures, gguf_header, network, weights
 from zoo.formats.architectures import Architecture, LanguageTensor
 from zoo.records import Progress, no_progress
 from zoo.serving.torch_runtime import read_config
@@ -102,7 +102,7 @@ def _plan(checkpoint: Path, type_: str, options: Options) -> _Plan:
     if type_ not in mixture.FILE_TYPES:
         raise ExportError(f"no GGUF type {type_!r} here; known: {', '.join(mixture.FILE_TYPES)}")
     raw = read_config(checkpoint)
-    architectures.supported(raw)
+    network.supported(raw)
     architecture = architectures.of(raw)
     config = AutoConfig.from_pretrained(checkpoint)
     text, tied = config.get_text_config(), bool(config.tie_word_embeddings)
@@ -188,21 +188,26 @@ def _add_description(writer: "gguf.GGUFWriter", plan: _Plan, options: Options) -
 
 
 def _add_sizes(writer: "gguf.GGUFWriter", plan: _Plan) -> None:
-    for key, value in architectures.sizes(plan.architecture, plan.text).items():
+    for key, value in network.sizes(plan.architecture, plan.text).items():
         if isinstance(value, list):
             writer.add_array(key, value)
         elif isinstance(value, float):
             writer.add_float32(key, value)
+        elif isinstance(value, str):
+            writer.add_string(key, value)
         else:
             writer.add_uint32(key, value)
 
 
 def _add_vocabulary(writer: "gguf.GGUFWriter", words: vocabulary.Vocabulary) -> None:
-    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_model(words.model)
     writer.add_tokenizer_pre(words.pre_tokenizer)
     writer.add_token_list(words.tokens)
     writer.add_token_types(words.types)
-    writer.add_token_merges(words.merges)
+    if words.merges:
+        writer.add_token_merges(words.merges)
+    if words.scores:
+        writer.add_token_scores(words.scores)
     for name, token in words.special.items():
         getattr(writer, f"add_{name}_token_id")(token)
     writer.add_add_bos_token(words.adds_bos)

@@ -3,7 +3,6 @@
 Covered: text, for the architectures of `zoo.formats.onnx_files`. Not covered: images (see `portable`), GPUs, LoRA.
 """
 
-import shutil
 import tempfile
 import time
 from functools import partial
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import ExportError
+from zoo.exports import grammar
 from zoo.exports.onnx import genai, layout, portable, quantize
 from zoo.exports.onnx.inspection import inspect
 from zoo.exports.onnx.portable import Exporter
@@ -44,7 +44,9 @@ def run(spec: ONNXSpec, ctx: StageContext) -> StageResult:
     metrics = {f"{row['variant']}.bytes": Metric(row["bytes"], "bytes") for row in rows}
     metrics |= {f"{row['variant']}.seconds": Metric(row["seconds"], "s") for row in rows}
     multimodal = "vision_config" in read_config(ctx.inputs["model"])
-    return StageResult(metrics, {"files": rows, **({"images": _NO_IMAGES} if multimodal else {})})
+    named = grammar.write(ctx.out, spec.agent)
+    beside = {**({"images": _NO_IMAGES} if multimodal else {}), **({"grammar": named} if named else {})}
+    return StageResult(metrics, {"files": rows, **beside})
 
 
 def convert(
@@ -79,8 +81,6 @@ def convert(
     if variant in _DTYPES:
         _trace(checkpoint, graph, variant, exporter)
     elif variant.startswith("genai-"):
-        if graph.parent.is_dir():
-            shutil.rmtree(graph.parent)
         genai.build(checkpoint, graph.parent, variant, threads)  # type: ignore[arg-type]  # checked above
     else:
         _quantize(checkpoint, graph, variant, exporter, traced_in or folder, keep=traced_in is not None)

@@ -45,6 +45,9 @@ def build(checkpoint: Path, folder: Path, variant: Literal["genai-int8", "genai-
         _mend_graph(out / "model.onnx", checkpoint)
         layout.write_tokenizer(checkpoint, out)
         _mend_settings(out / onnx_files.GENAI_CONFIG, threads)
+        # An earlier folder survives whatever fails above.
+        if folder.is_dir():
+            folder.rename(Path(part) / "before")
         out.rename(folder)
 
 

@@ -84,9 +84,13 @@ def save(model: "onnx_ir.Model", graph: Path, inline_bytes: int = INLINE_BYTES) 
             if data is None:
                 onnx_ir.external_data.load_to_model(model)
             onnx_ir.save(model, Path(part) / graph.name, external_data=data)
-            # The data first: a graph that is there is whole.
+            # The data first: a graph that is there is whole. An earlier graph goes before its data do, and data that
+            # no graph asks for any more would make transformers.js and the size on a card wrong.
+            graph.unlink(missing_ok=True)
             for file in sorted(Path(part).iterdir(), reverse=True):
                 file.replace(graph.parent / file.name)
+            if data is None:
+                onnx_files.data_file(graph).unlink(missing_ok=True)
     except OSError as error:
         raise ExportError(f"{graph}: cannot be written: {error}") from error
 
