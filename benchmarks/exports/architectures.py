@@ -41,10 +41,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--converter", type=Path, required=True)
     parser.add_argument("--types", nargs="+", default=["f32", "f16", "bf16", "q8_0"])
+    parser.add_argument("--architectures", nargs="+", default=tiny.ARCHITECTURES, choices=tiny.ARCHITECTURES)
     options = parser.parse_args()
     print("| architecture | type | tensors the same | settings that differ | mean KL to torch, nats |")
     print("| --- | --- | ---: | --- | ---: |")
-    for name in tiny.ARCHITECTURES:
+    for name in options.architectures:
         with TemporaryDirectory() as folder:
             checkpoint = lively(name, Path(folder))
             for type_ in options.types:
