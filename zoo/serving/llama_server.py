@@ -1,10 +1,13 @@
 """llama.cpp's own server over one file: an OpenAI-compatible endpoint on loopback, from the prebuilt wheel.
 
 `/v1/chat/completions` (streaming, tools, `grammar`, `json_schema`), `/v1/models`, and llama.cpp's `/apply-template` and
-`/tokenize`: what its users are really given, rendered by its own Jinja.
+`/tokenize`: what its users are really given, rendered by its own Jinja. It runs in a process of its own
+(`zoo.serving.llama_process`).
 """
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +21,6 @@ from zoo.serving import llama_library
 
 __all__ = ["ask", "llama_server"]
 
-_QUIET = -1
 _SECONDS = 60.0
 
 
@@ -33,11 +35,31 @@ def llama_server(
     """
     gguf_header.read(file)
     llama_library.shared_object()
-    server = _started(_parameters(file, port, threads, context, name, log), file, port)
+    if port:
+        _check_free(port)
+    settings = {"file": str(file), "name": name or file.stem, "port": port, "threads": threads, "context": context}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "zoo.serving.llama_process", json.dumps({**settings, "log": log})],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     try:
-        yield server.listening_address
+        yield _address(process, file)
     finally:
-        del server  # its destructor ends its threads and closes the port
+        process.communicate()  # closes its standard input, and so ends it
+
+
+def _address(process: "subprocess.Popen[str]", file: Path) -> str:
+    """Where it listens."""
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        raise ExportError(f"{file}: llama.cpp's server ended (exit status {process.wait()}); what it said is above")
+    told = json.loads(line)
+    if "error" in told:
+        raise ExportError(f"{file}: llama.cpp does not serve it: {told['error']}")
+    return str(told["address"])
 
 
 def ask(address: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -58,33 +80,6 @@ def _reason(error: HTTPError) -> str:
         return str(json.loads(text)["error"]["message"])
     except (ValueError, KeyError, TypeError):
         return text[:200] or str(error)
-
-
-def _parameters(file: Path, port: int, threads: int, context: int, name: str, log: bool) -> Any:
-    import xllamacpp
-
-    parameters = xllamacpp.CommonParams()
-    parameters.model.path = str(file)
-    parameters.model_alias = {name or file.stem}
-    parameters.hostnames, parameters.port = ["127.0.0.1"], port
-    parameters.n_ctx, parameters.n_parallel = context, 1
-    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
-    parameters.use_jinja, parameters.prefill_assistant = True, False
-    parameters.warmup = parameters.ui = parameters.fit_params = False
-    if not log:
-        parameters.verbosity = _QUIET
-    return parameters
-
-
-def _started(parameters: Any, file: Path, port: int) -> Any:
-    import xllamacpp
-
-    if port:
-        _check_free(port)
-    try:
-        return xllamacpp.Server(parameters)
-    except RuntimeError as error:
-        raise ExportError(f"{file}: llama.cpp does not serve it: {error}") from error
 
 
 def _check_free(port: int) -> None:
