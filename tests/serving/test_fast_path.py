@@ -8,7 +8,7 @@ from exported_onnx import OnnxExport
 
 from zoo.errors import DataError, ExportError, ModelError
 from zoo.formats import onnx_files
-from zoo.serving import AnyRuntime, open_model
+from zoo.serving import AnyRuntime, Noise, open_model
 from zoo.serving.lookup import Lookup, Said
 
 SYSTEM = {"role": "system", "content": "Phone: tap(n) text(s) back() finish(message)"}
@@ -65,6 +65,19 @@ def test_answers_are_the_same_with_every_switch(runtime: AnyRuntime, grammar: st
         assert all(
             text.startswith("<CALLED_FUNCTION>t") and text.endswith("FUNCTION>") for text, *_ in answers[True, True]
         )
+
+
+@pytest.mark.parametrize("grammar", [None, GRAMMAR])
+def test_a_draw_is_the_same_with_every_switch(runtime: AnyRuntime, grammar: str | None) -> None:
+    drawn = []
+    for runtime.reuse, runtime.lookup in ((False, False), (True, False), (False, True), (True, True)):
+        runtime.said = Said()
+        runtime.keep(0)
+        noises = [Noise(0.8, str(number)) for number in range(len(CHATS))]
+        pairs = zip(CHATS, noises, strict=True)
+        drawn.append([runtime.generate([chat], 24, grammar, noises=[noise])[0].text for chat, noise in pairs])
+    assert all(one == drawn[0] for one in drawn)
+    assert drawn[0][0] != drawn[0][3], "the same chat, another seed"
 
 
 def test_a_stream_is_the_answer_with_every_switch(runtime: AnyRuntime) -> None:

@@ -77,7 +77,9 @@ def _role(stage: PlannedStage, place: str) -> Role:
         return "dataset"
     if stage.kind == "merge":
         return "merge parent"
-    return "teacher" if "teacher" in place else "base"
+    if stage.kind == "data":  # who played the episodes that the rows were made of
+        return "teacher"
+    return "teacher" if "teacher" in place or stage.kind == "logits" else "base"
 
 
 def _data(licence: Licence) -> dict[str, Any]:

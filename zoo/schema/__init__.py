@@ -6,17 +6,20 @@ own classes (`zoo.options`).
 """
 
 from zoo.schema.agent import AgentSpec
-from zoo.schema.data import DataSpec, TinyRowsSpec, TinySpec
+from zoo.schema.data import DataSpec, FilterSpec, ReasonSpec, Share, TinyRowsSpec, TinySpec
+from zoo.schema.distillation import DistillSpec, DistillWeights, LogitsSpec, RolloutSpec
+from zoo.schema.endpoint import EndpointSpec
 from zoo.schema.exporting import GGUFSpec, ImportanceSpec, ONNXSpec
 from zoo.schema.measuring import EvaluateSpec, Gate, LatencySpec, VerifySpec
 from zoo.schema.merging import ChooseSpec, MergeSpec, SweepScore, SweepSpec
+from zoo.schema.probing import DocumentationSpec, ProbeSpec
 from zoo.schema.publishing import PublishSpec
 from zoo.schema.recipe import Hardware, Recipe, TinyTwin
-from zoo.schema.reference import Accepts, FilesRef, ModelRef, RowsRef, ScoresRef
+from zoo.schema.reference import Accepts, FilesRef, LogitsRef, ModelRef, RowsRef, ScoresRef
 from zoo.schema.references import references
 from zoo.schema.reinforcement import DenoiseSpec, DynamicSamplingSpec, EnvironmentSpec, GuardSpec, RewardSpec
 from zoo.schema.settings import Settings, StageSpec
-from zoo.schema.training import GRPOSpec, SFTSpec, TrainingSpec
+from zoo.schema.training import GRPOSpec, OptimizerSpec, SFTSpec, TrainingSpec
 
 __all__ = [
     "Accepts",
@@ -24,10 +27,15 @@ __all__ = [
     "ChooseSpec",
     "DataSpec",
     "DenoiseSpec",
+    "DistillSpec",
+    "DistillWeights",
+    "DocumentationSpec",
     "DynamicSamplingSpec",
+    "EndpointSpec",
     "EnvironmentSpec",
     "EvaluateSpec",
     "FilesRef",
+    "FilterSpec",
     "GGUFSpec",
     "GRPOSpec",
     "Gate",
@@ -35,16 +43,23 @@ __all__ = [
     "Hardware",
     "ImportanceSpec",
     "LatencySpec",
+    "LogitsRef",
+    "LogitsSpec",
     "MergeSpec",
     "ModelRef",
     "ONNXSpec",
+    "OptimizerSpec",
+    "ProbeSpec",
     "PublishSpec",
+    "ReasonSpec",
     "Recipe",
     "RewardSpec",
+    "RolloutSpec",
     "RowsRef",
     "SFTSpec",
     "ScoresRef",
     "Settings",
+    "Share",
     "StageSpec",
     "SweepScore",
     "SweepSpec",

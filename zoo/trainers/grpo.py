@@ -18,7 +18,8 @@ from zoo.environments import Closing, Task
 from zoo.errors import DataError, EnvironmentFailure, ModelError
 from zoo.records import Metric, StageContext, StageResult
 from zoo.schema import GRPOSpec
-from zoo.trainers import completions, loading, preflight, session
+from zoo.trainers import completions, loading, optimizers, preflight, session
+from zoo.trainers.history import write as write_history
 
 __all__ = ["run"]
 
@@ -44,6 +45,7 @@ def run(spec: GRPOSpec, ctx: StageContext) -> StageResult:
     metrics = session.train(trainer, ctx)
     history = [entry for entry in trainer.state.log_history if "reward" in entry]
     loading.write_trained(trainer.model, processor, base, ctx.out, spec.save_dtype)
+    write_history(history, ctx.out)
     notes["kept_answers"] = completions.collect(ctx.scratch / _KEPT, ctx.out / completions.COMPLETIONS_NAME)
     names = ["reward", *(f"rewards/{name}/mean" for name in trainer.reward_func_names)]
     metrics |= _ends(history, [*names, *(["success"] if spec.environment else [])])
@@ -149,6 +151,7 @@ def _trainer(
     )
     trainer.add_callback(Guard(spec.guard, ctx, ctx.scratch / "checkpoints"))
     loading.freeze(trainer.model, spec.freeze)
+    optimizers.install(trainer, spec.optimizer)
     return trainer
 
 

@@ -4,17 +4,23 @@ Nothing is ever truncated: a row that does not fit is named. What is read here a
 tokenizer and the headers of images.
 """
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from zoo import checkpoint
+from zoo import checkpoint, data
+from zoo.data import ROWS_NAME
 from zoo.errors import DataError, ModelError
 
-__all__ = ["ROWS_NAME", "check_lengths", "check_template", "load_processor", "read_rows", "row_tokens"]
-
-ROWS_NAME = "rows.jsonl"
+__all__ = [
+    "ROWS_NAME",
+    "check_lengths",
+    "check_packing",
+    "check_template",
+    "load_processor",
+    "read_rows",
+    "row_tokens",
+]
 
 
 def read_rows(folder: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
@@ -23,9 +29,7 @@ def read_rows(folder: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
     Raises DataError when there are none, when a column is missing or when an image is not within the folder.
     """
     file = folder / ROWS_NAME
-    if not file.is_file():
-        raise DataError(f"{folder} has no {ROWS_NAME}; a training stage reads the rows of a `data` stage")
-    rows = list(_parsed(file))
+    rows = list(data.read_rows(folder))
     if not rows:
         raise DataError(f"{file} has no rows; raise the data stage's `tasks` or `limit`")
     for number, row in enumerate(rows, 1):
@@ -63,6 +67,23 @@ def check_template(processor: Any, row: dict[str, Any]) -> None:
     if not stop or stop not in answered.removeprefix(asked):
         raise ModelError(
             f"the chat template does not end an answer with the stop token {stop!r}, so that no answer ends"
+        )
+
+
+def check_packing(options: Mapping[str, Any], model: Path) -> None:
+    """Refuse to pack rows where one would see another.
+
+    TRL's `bfd` gives each row positions of its own, from which transformers masks the others; `wrapped` cuts rows where
+    a pack is full and masks nothing, and a model with three-dimensional positions does not read them.
+    Raises ModelError.
+    """
+    if not (options.get("packing") or options.get("padding_free")):
+        return
+    if options.get("packing_strategy") == "wrapped":
+        raise ModelError("packing_strategy: wrapped lets rows see each other; write bfd")
+    if checkpoint.facts(model).sees_images:
+        raise ModelError(
+            "packing keeps rows apart by positions, which a model that sees images has others of; leave it"
         )
 
 
@@ -110,15 +131,6 @@ def _image_tokens(images: Sequence[str], processor: Any) -> int:
         patches = processor.image_processor.get_number_of_image_patches(height, width, {})
         tokens += patches // processor.image_processor.merge_size**2 + 2
     return tokens
-
-
-def _parsed(file: Path) -> Iterator[dict[str, Any]]:
-    with file.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                yield json.loads(line)
-            except json.JSONDecodeError as error:
-                raise DataError(f"{file}:{number} is no JSON: {error}") from error
 
 
 def _image(folder: Path, name: str, where: str) -> str:
