@@ -10,9 +10,9 @@ import zoo
 PACKAGE = Path(zoo.__file__).parent
 FLOORS = {
     0: "errors fingerprint records refs registry machine shipped",
-    1: "schema actions metrics source options estimate check json_schema formats licences action_grammar sweeps "
+    1: "schema actions metrics source options estimate check json_schema formats licences action_grammar dialects sweeps "
     "vocabularies",
-    2: "recipe plan cache hub cards rewards environments checkpoint image_processor prompt index memory towers",
+    2: "sandbox recipe plan cache hub cards rewards environments checkpoint image_processor prompt index memory towers",
     3: "data serving agent answering space trainers.loading trainers.session trainers.preflight trainers.optimizers "
     "trainers.history trainers.tracking trainers.global_batch trainers.examples trainers.training_template",
     4: "probe documentation trainers merge evaluate exports verify latency publish tiny playground hub_metrics choose",
@@ -23,7 +23,7 @@ FLOORS = {
 NEIGHBOURS = {
     "errors": set(), "registry": set(),
     "schema": {"refs"}, "check": {"schema", "options", "source"}, "estimate": {"schema"}, "json_schema": {"schema"},
-    "action_grammar": {"actions", "schema"}, "sweeps": {"schema", "source"}, "prompt": {"memory"},
+    "action_grammar": {"actions", "schema"}, "dialects": {"actions", "action_grammar", "schema"}, "sweeps": {"schema", "source"}, "prompt": {"memory"}, "environments": {"sandbox"},
     "evaluate": {"playground"}, "latency": {"playground"},
     "answering": {"agent", "serving"}, "data": {"answering", "agent", "serving"}, "trainers.preflight": {"data"},
     "preflight": {"plan"}, "forecast": {"preflight"}, "machine": {"errors"}, "runner": {"worker"}, "cli": {"local_hub"},

@@ -129,7 +129,18 @@ def check_extras(stages: Iterable[PlannedStage], find: Callable[[str], object | 
     """Raise EnvironmentFailure when a stage that is still to run needs something that is not installed."""
     for stage in stages:
         check_extra(f"stage {stage.name} ({stage.kind})", stage.kind, find)
+        check_world(f"stage {stage.name} ({stage.kind})", stage.spec, find)
         registry.load("zoo.trainers.loading:check_quantized")(getattr(stage.spec, "quantize", None), find)
+
+
+def check_world(who: str, spec: StageSpec, find: Callable[[str], object | None] = find_spec) -> None:
+    """Raise EnvironmentFailure when a stage acts in a world that needs something that is not installed."""
+    world = getattr(getattr(spec, "agent", None), "world", "")
+    extra, module = registry.WORLD_NEEDS.get(world, ("", ""))
+    if module and find(module) is None:
+        raise EnvironmentFailure(
+            f"{who} acts in {world}, which needs {module}; it is not installed; run: pip install 'edgezoo[{extra}]'"
+        )
 
 
 def check_sources(stages: Iterable[PlannedStage], environ: Mapping[str, str] = os.environ) -> None:
