@@ -6,7 +6,17 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-__all__ = ["DIALECTS", "ENVIRONMENTS", "EPISODE_REWARDS", "REWARDS", "STAGES", "WORLD_NEEDS", "StageEntry", "load", "missing_modules"]
+__all__ = [
+    "DIALECTS",
+    "ENVIRONMENTS",
+    "EPISODE_REWARDS",
+    "REWARDS",
+    "STAGES",
+    "WORLD_NEEDS",
+    "StageEntry",
+    "load",
+    "missing_modules",
+]
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from typing import Any
 
 from zoo.answering.models import Ask, Numbers, numbers_of
 from zoo.answering.pace import Pace
-from zoo.environments.pictures import as_png
 from zoo.dialects import dialect_of
+from zoo.environments.pictures import as_png
 from zoo.errors import EnvironmentFailure, ModelError
 from zoo.schema import AgentSpec, EndpointSpec
 from zoo.serving import Chat, Generation

@@ -46,7 +46,9 @@ def _ask(system: str) -> Any:
 def _reader(names: Sequence[str]) -> Any:
     def read(text: str) -> Answer:
         for forms in (_FORMS, _LENIENT):
-            found = [(match.start(), name, match) for name, form in forms if name in names for match in form.finditer(text)]
+            found = [
+                (match.start(), name, match) for name, form in forms if name in names for match in form.finditer(text)
+            ]
             for _, name, match in sorted(found, key=lambda one: one[0]):
                 if content := _content(name, match[1]):
                     outside = bool(text[match.end() :].strip())

@@ -13,7 +13,14 @@ from zoo.actions import parse
 from zoo.rewards.answers import FormatReward
 from zoo.rewards.length import OverlongReward
 
-__all__ = ["EpisodeFormatReward", "EpisodeOverlongReward", "OutcomeReward", "ReadableReward", "SubGoalReward", "SuccessReward"]
+__all__ = [
+    "EpisodeFormatReward",
+    "EpisodeOverlongReward",
+    "OutcomeReward",
+    "ReadableReward",
+    "SubGoalReward",
+    "SuccessReward",
+]
 
 Answers = Sequence[dict[str, Any]]
 

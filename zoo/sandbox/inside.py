@@ -37,7 +37,7 @@ def _lock(limits: dict[str, int], instructions: bytes) -> bool:
     libc.prctl(_DEATH_SIGNAL, _KILL_SIGNAL, 0, 0, 0)
     program = _Program(len(instructions) // 8, instructions)
     locked = libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0) == 0
-    return locked and libc.prctl(_SECCOMP, _FILTER_MODE, ctypes.byref(program), 0, 0) == 0
+    return locked and bool(libc.prctl(_SECCOMP, _FILTER_MODE, ctypes.byref(program), 0, 0) == 0)
 
 
 def _main() -> None:

@@ -1,7 +1,7 @@
 """Which system calls a program may make, as a seccomp filter: what is not named here is refused.
 
-A program computes and prints. It gets memory, time and what Python's own exit needs; it opens nothing (files are simply
-not there), starts nothing, signals nobody, sleeps never and has no sockets. Numbers are those of the kernel's tables for
+A program computes and prints. It gets memory, time and what Python's own exit needs; it opens nothing (files are not
+there), starts nothing, signals nobody, sleeps never and has no sockets. Numbers are those of the kernel's tables for
 64-bit x86 and ARM; the latter were read, not run.
 """
 

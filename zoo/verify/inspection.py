@@ -101,7 +101,7 @@ def inspect(
         asked = {name: one for name, one in sound.items() if prompts and _takes(one, prompts[0])}
         dialect = dialect_of(material.agent.world)
         called = compare_actions(
-            reference, asked, prompts[: material.actions], answer_tokens, progress, lambda text: dialect.read(text).action
+            reference, asked, prompts[: material.actions], answer_tokens, progress, lambda one: dialect.read(one).action
         )
         won = compare_tasks(material.agent, reference, asked, tasks, progress)
     return [
