@@ -10,7 +10,7 @@ from zoo.prompt import messages
 from zoo.schema import AgentSpec
 
 CODE, ALONE = dialect_of("arithmetic"), dialect_of("arithmetic-alone")
-ACTIONS = (Action("code", ("print(1 < 2)",)), Action("code", ("n = 1\nprint(n)",)), Action("finish", ("2 × 3",)))
+ACTIONS = (Action("code", ("print(1 < 2)",)), Action("code", ("n = 1\nprint(n)",)), Action("finish", ("2 * 3",)))
 
 
 @pytest.mark.parametrize("action", ACTIONS)
@@ -24,7 +24,10 @@ def test_what_is_written_is_read_again(action: Action, reasoning: str) -> None:
 @pytest.mark.parametrize(
     ("text", "action"),
     [
-        ("<code>\nprint(1)\n</code>\n<interpreter>\n1\n</interpreter><answer>1</answer>", Action("code", ("print(1)",))),
+        (
+            "<code>\nprint(1)\n</code>\n<interpreter>\n1\n</interpreter><answer>1</answer>",
+            Action("code", ("print(1)",)),
+        ),
         ("<answer> 7 </answer><code>print(1)</code>", Action("finish", ("7",))),
         ("<code>```python\nprint(1)\n```</code>", Action("code", ("print(1)",))),
         ("So:\n```python\nprint(1)\n```", Action("code", ("print(1)\n",))),
@@ -55,7 +58,9 @@ def test_an_endpoint_answers_in_data() -> None:
 
 def test_the_prompt_holds_the_question_and_all_that_was_run_and_no_phone() -> None:
     agent = AgentSpec(world="arithmetic", style="terse", memory="none")
-    system, user = messages(agent, "What is 6 * 7?", [], "<code>\nprint(6 * 7)\n</code>\n<interpreter>\n42\n</interpreter>")
+    system, user = messages(
+        agent, "What is 6 * 7?", [], "<code>\nprint(6 * 7)\n</code>\n<interpreter>\n42\n</interpreter>"
+    )
     assert "<code>" in system["content"] and "tap" not in system["content"]
     assert user["content"].startswith("What is 6 * 7?\n\n<code>") and user["content"].endswith("</interpreter>")
 

@@ -22,9 +22,8 @@ def world_problems(spec: StageSpec) -> Iterator[tuple[str, str, str]]:
             "write agent: {memory: none}",
         )  # fmt: skip
     if agent.pictures != "none":
-        yield (
-            "agent.pictures", f"pictures: {agent.pictures}, and {agent.world} has no screen", "write agent: {pictures: none}"
-        )  # fmt: skip
+        what = f"pictures: {agent.pictures}, and {agent.world} has no screen"
+        yield "agent.pictures", what, "write agent: {pictures: none}"
     if isinstance(spec, GRPOSpec) and spec.environment:
         for index, reward in enumerate(spec.rewards):
             if reward.name in _OF_TAGS:

@@ -57,7 +57,7 @@ def _fraction(facts: Facts) -> str:
 def _factors(facts: Facts) -> str:
     return (
         f"n, d, found = {facts['number']}, 2, []\nwhile n > 1:\n    if n % d:\n        d += 1\n    else:\n"
-        "        n //= d\n        found.append(d)\nprint(*found, sep=' × ')"
+        "        n //= d\n        found.append(d)\nprint(*found, sep=' × ')"  # noqa: RUF001  # the generator's own sign
     )
 
 
