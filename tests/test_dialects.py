@@ -30,7 +30,7 @@ def test_what_is_written_is_read_again(action: Action, reasoning: str) -> None:
         ),
         ("<answer> 7 </answer><code>print(1)</code>", Action("finish", ("7",))),
         ("<code>```python\nprint(1)\n```</code>", Action("code", ("print(1)",))),
-        ("So:\n```python\nprint(1)\n```", Action("code", ("print(1)\n",))),
+        ("So:\n```python\nprint(1)\n```", Action("code", ("print(1)",))),
         (r"It is \boxed{42}.", Action("finish", ("42",))),
         (r"<answer>\boxed{42}</answer>", Action("finish", ("42",))),
         ("<code></code>", None),
