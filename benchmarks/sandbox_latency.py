@@ -32,9 +32,8 @@ def main() -> None:
     assert [outcome.output for outcome in outcomes] == [str(number) for number in range(1, options.programs + 1)]
     print(f"sandbox, one after the other: median {_milliseconds(alone)} of {options.programs}")
     print(f"bare `python -I -S -c pass`:   median {_milliseconds(bare)}")
-    print(
-        f"{options.workers} threads: {options.programs / together:.1f} programs a second, one: {len(alone) / sum(alone):.1f}"
-    )
+    rates = options.programs / together, len(alone) / sum(alone)
+    print(f"{options.workers} threads: {rates[0]:.1f} programs a second; one: {rates[1]:.1f}")
 
 
 def _bare() -> None:

@@ -31,9 +31,7 @@ def data_problems(spec: DataSpec) -> Iterator[tuple[str, str, str]]:
     if spec.source == "mix":
         yield from _mix(spec)
     if spec.detours and spec.agent.world in _NO_WAY_BACK:
-        what = (
-            f"detours: {spec.detours:g}, and {spec.agent.world} cannot be copied to see which wrong step can be mended"
-        )
+        what = f"detours: {spec.detours:g}, and {spec.agent.world} cannot be copied to try out wrong steps"
         yield "detours", what, "write detours: 0"
     if spec.detours and spec.agent.world in _NO_SCREEN:
         what = f"detours: {spec.detours:g}, and {spec.agent.world} has no screen to stray to"

@@ -5,7 +5,7 @@ folder's settings recommend. Of each prompt only what the previous one did not b
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.errors import DataError, ExportError
 from zoo.serving import prompts, stepwise
-from zoo.serving.lookup import Said
+from zoo.serving.lookup import BOLD, Said
 from zoo.serving.runtime import Chat, Description, Generation, Memory, Token, memory_now
 from zoo.serving.sampling import Noise
 from zoo.serving.shipped_tokenizer import read_tokenizer
@@ -77,6 +77,7 @@ class GenaiRuntime:
         """What the last prompt and answer cost: tokens that were computed, runs of the model."""
         self.chunk = _CHUNK
         self.reuse, self.lookup, self.said = True, False, Said()
+        self.guesses: Mapping[int, int] = BOLD
 
     @property
     def chat_template(self) -> str:

@@ -6,7 +6,7 @@ not computed again. Steps of one agent share most of their prompt.
 
 import ctypes
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +16,7 @@ from zoo.errors import DataError, ExportError
 from zoo.formats import gguf_header
 from zoo.serving import llama_library, prompts, stepwise
 from zoo.serving.llama_grammar import Grammar
-from zoo.serving.lookup import Said
+from zoo.serving.lookup import PATIENT, Said
 from zoo.serving.runtime import Chat, Description, Generation, Memory, Token, memory_now
 from zoo.serving.sampling import Noise
 from zoo.serving.threads import default_threads
@@ -73,6 +73,7 @@ class LlamaRuntime:
         """What the last prompt and answer cost: tokens that were computed, runs of the model."""
         self.chunk = _BATCH
         self.reuse, self.lookup, self.said = True, False, Said()
+        self.guesses: Mapping[int, int] = PATIENT
         self._exact = exact
         parameters = library.llama_context_default_params()
         parameters.n_ctx, parameters.n_batch, parameters.n_ubatch = context, _BATCH, _BATCH

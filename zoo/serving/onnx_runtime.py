@@ -4,7 +4,7 @@ Like the other runtimes it answers one chat after the other and computes of each
 not begin with. `padded_logits` runs several rows at once, padded on the left, as optimum and transformers.js do.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.errors import DataError, ExportError
 from zoo.serving import stepwise
-from zoo.serving.lookup import Said
+from zoo.serving.lookup import BOLD, Said
 from zoo.serving.runtime import Chat, Description, Generation, Memory, Token, memory_now
 from zoo.serving.sampling import Noise
 from zoo.serving.shipped_tokenizer import read_tokenizer
@@ -63,6 +63,7 @@ class OnnxRuntime:
         """What the last prompt and answer cost: tokens that were computed, runs of the model."""
         self.chunk = _CHUNK
         self.reuse, self.lookup, self.said = True, False, Said()
+        self.guesses: Mapping[int, int] = BOLD
 
     @property
     def chat_template(self) -> str:

@@ -7,7 +7,7 @@ already (steps of one agent share the start of their prompts), `lookup` has it c
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -47,6 +47,8 @@ class Decoder(Protocol):
     reuse: bool
     lookup: bool
     said: Said
+    guesses: Mapping[int, int]
+    """How far `lookup` guesses, see `zoo.serving.lookup`."""
 
     def check_fit(self, prompt_tokens: int, new_tokens: int) -> None:
         """Raises DataError for a prompt that is empty or leaves no room for the answer."""
@@ -190,7 +192,7 @@ def _tokens(
     decoder.check_fit(len(prompt), max_new_tokens)
     with decoder.choice(grammar) as greedy:
         choice = _Drawn(greedy, noise) if noise else greedy
-        lookup = Lookup(decoder.said, prompt) if decoder.lookup and not plain else None
+        lookup = Lookup(decoder.said, prompt, decoder.guesses) if decoder.lookup and not plain else None
         tokens, guess = list(prompt), list[int]()
         rows = _prefill(decoder, tokens)
         while True:

@@ -8,7 +8,7 @@ other runtime).
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from importlib.metadata import version
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from zoo.errors import DataError, ModelError
 from zoo.serving import prompts, stepwise
-from zoo.serving.lookup import Said
+from zoo.serving.lookup import BOLD, Said
 from zoo.serving.runtime import Chat, Description, Generation, Memory, Token, memory_now
 from zoo.serving.sampling import Noise, noise_processor
 from zoo.serving.token_bytes import token_bytes
@@ -97,6 +97,7 @@ class TorchRuntime:
         self.prefilled_tokens = self.calls = 0
         """What the last prompt and answer of the loop cost: tokens that were computed, runs of the model."""
         self.chunk = _CHUNK
+        self.guesses: Mapping[int, int] = BOLD
         self.reuse, self.lookup, self.said = False, False, Said()
         """Off: in bfloat16 a prompt in two parts is another sum, and whoever measures the checkpoint wants neither."""
         # The model's own copy is replaced too: generate() takes from it whatever the caller leaves at its default.
