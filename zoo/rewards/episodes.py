@@ -41,7 +41,7 @@ class SuccessReward:
 
 @dataclass(frozen=True)
 class OutcomeReward:
-    """1 when the task is solved, else -1: DAPO's rule (arXiv 2503.14476, equation 7), ReTool's reward.
+    """1 when the task is solved, else -1: the rule of DAPO (arXiv 2503.14476).
 
     >>> OutcomeReward()(success=[True, False])
     [1.0, -1.0]
