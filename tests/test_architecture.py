@@ -11,8 +11,8 @@ PACKAGE = Path(zoo.__file__).parent
 FLOORS = {
     0: "errors fingerprint records refs registry machine shipped",
     1: "schema actions metrics source options estimate check json_schema formats licences action_grammar sweeps "
-    "vocabularies",
-    2: "recipe plan cache hub cards rewards environments checkpoint image_processor prompt index memory towers",
+    "vocabularies dialects",
+    2: "sandbox recipe plan cache hub cards rewards environments checkpoint image_processor prompt index memory towers",
     3: "data serving agent answering space trainers.loading trainers.session trainers.preflight trainers.optimizers "
     "trainers.history trainers.tracking trainers.global_batch trainers.examples trainers.training_template",
     4: "probe documentation trainers merge evaluate exports verify latency publish tiny playground hub_metrics choose",
@@ -24,6 +24,8 @@ NEIGHBOURS = {
     "errors": set(), "registry": set(),
     "schema": {"refs"}, "check": {"schema", "options", "source"}, "estimate": {"schema"}, "json_schema": {"schema"},
     "action_grammar": {"actions", "schema"}, "sweeps": {"schema", "source"}, "prompt": {"memory"},
+    "environments": {"sandbox"},
+    "dialects": {"actions", "action_grammar", "schema"},
     "evaluate": {"playground"},
     "answering": {"agent", "serving"}, "data": {"answering", "agent", "serving"}, "trainers.preflight": {"data"},
     "preflight": {"plan"}, "forecast": {"preflight"}, "machine": {"errors"}, "runner": {"worker"}, "cli": {"local_hub"},

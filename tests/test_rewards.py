@@ -12,6 +12,7 @@ from zoo.rewards import (
     EpisodeFormatReward,
     EpisodeOverlongReward,
     FormatReward,
+    OutcomeReward,
     OverlongReward,
     ReadableReward,
     SubGoalReward,
@@ -136,8 +137,8 @@ def test_every_reward_travels_to_another_process(name: str, target: str) -> None
     assert [type(worth) for worth in reward(**columns)] == [float]
 
 
-def test_there_are_eight_rewards() -> None:
-    assert len(EVERY_REWARD) == 8
+def test_there_are_nine_rewards() -> None:
+    assert len(EVERY_REWARD) == 9
 
 
 @pytest.mark.parametrize(
@@ -187,6 +188,16 @@ def test_an_episode_without_an_answer_is_worth_nothing() -> None:
     empty: dict[str, Any] = {"completions": [[]], "completion_ids": [[]], "success": [False], "sub_goals": [()]}
     for reward in (SuccessReward(), SubGoalReward(), ReadableReward(), EpisodeFormatReward()):
         assert reward(**empty) == [0.0]  # type: ignore[operator]
+
+
+def test_the_outcome_alone_is_one_or_minus_one() -> None:
+    assert OutcomeReward()(**GOLD_EPISODE) == [1.0] and OutcomeReward()(**JUNK_EPISODE) == [-1.0]
+
+
+def test_readable_counts_what_the_worlds_own_reader_read() -> None:
+    answers = [[{"role": "assistant", "content": "<code>print(1)</code>"}] * 2]
+    assert ReadableReward()(completions=answers) == [0.0]
+    assert ReadableReward()(completions=answers, readable=[[True, False]]) == [0.5]
 
 
 def test_sub_goals_count_in_part_and_success_in_full() -> None:

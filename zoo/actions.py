@@ -23,6 +23,7 @@ __all__ = [
     "Value",
     "parse",
     "read_answer",
+    "read_call",
     "same",
     "write",
     "write_answer",
@@ -162,6 +163,20 @@ def write(action: Action) -> str:
     'text("milk")'
     """
     return f"{action.name}({', '.join(json.dumps(value, ensure_ascii=False) for value in action.arguments)})"
+
+
+def read_call(text: str) -> Action | None:
+    """What `write` wrote, whatever the call is named; None for any other text.
+
+    >>> read_call('code("print(1)")')
+    Action(name='code', arguments=('print(1)',))
+    """
+    name, _, rest = text.partition("(")
+    try:
+        arguments = json.loads(f"[{rest[:-1]}]") if rest.endswith(")") else None
+    except json.JSONDecodeError:
+        return None
+    return None if arguments is None else Action(name, tuple(arguments))
 
 
 def same(a: Action | None, b: Action | None) -> bool:

@@ -13,7 +13,8 @@ from random import Random
 from time import perf_counter
 from typing import Any, Literal, Protocol
 
-from zoo.actions import Action, read_answer, write, write_answer
+from zoo.actions import Action, write, write_answer
+from zoo.dialects import dialect_of
 from zoo.environments import Closing, Environment, Task
 from zoo.environments.pictures import nearly_same, screenshot_of
 from zoo.errors import EpisodeLost
@@ -214,7 +215,7 @@ class _Floor:
 
     def _advance(self, answered: tuple[Situation, str, float]) -> None:
         situation, text, seconds = answered
-        answer = read_answer(text)
+        answer = dialect_of(self.spec.world).read(text)
         situation.steps.append(Step(situation.observation, text, answer.action, seconds, situation.changed))
         if note := noted(self.spec, answer.assessment, write(answer.action) if answer.action else None):
             situation.history.append(note)
@@ -248,7 +249,8 @@ class _Floor:
 
 def expert_answers(spec: AgentSpec) -> Answerer:
     """The world's expert as an agent: the upper bound of every rate."""
-    return lambda situations: [one.environment.expert().answer(spec.style) for one in situations]
+    written = dialect_of(spec.world).write
+    return lambda situations: [one.environment.expert().answer(spec.style, written) for one in situations]
 
 
 _NAMES = ("tap",) * 14 + ("text",) * 2 + ("swipe", "long_press", "back", "home", "finish")

@@ -138,10 +138,21 @@ def check_extras(
     kinds = {stage.name: stage.kind for stage in everything or stages}
     for stage in stages:
         check_extra(f"stage {stage.name} ({stage.kind})", stage.kind, find)
+        check_world(f"stage {stage.name} ({stage.kind})", stage.spec, find)
         registry.load("zoo.trainers.loading:check_quantized")(getattr(stage.spec, "quantize", None), find)
         files = getattr(stage.spec, "export", None)
         if stage.kind in _OPENING_KINDS and isinstance(files, StageRef) and kinds.get(files.name) == "onnx":
             check_extra(f"stage {stage.name} ({stage.kind} of ONNX)", "onnx", find)
+
+
+def check_world(who: str, spec: StageSpec, find: Callable[[str], object | None] = find_spec) -> None:
+    """Raise EnvironmentFailure when a stage acts in a world that needs something that is not installed."""
+    world = getattr(getattr(spec, "agent", None), "world", "")
+    extra, module = registry.WORLD_NEEDS.get(world, ("", ""))
+    if module and find(module) is None:
+        raise EnvironmentFailure(
+            f"{who} acts in {world}, which needs {module}; it is not installed; run: pip install 'edgezoo[{extra}]'"
+        )
 
 
 def check_sources(stages: Iterable[PlannedStage], environ: Mapping[str, str] = os.environ) -> None:

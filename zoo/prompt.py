@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from zoo.actions import SIGNATURES
+from zoo.dialects import dialect_of
 from zoo.memory import CountTokens, about_tokens, remembered
 from zoo.schema import AgentSpec
 
@@ -66,7 +67,7 @@ def messages(
 
     `history` is what `zoo.memory.noted` kept of each step, oldest first; `zoo.memory.remembered` chooses what of it is
     shown, and `count` tells the tokens of a text where the memory is bounded by them. With `pictures: marks`, the
-    screen is in the picture alone (`with_picture`) and not in the words.
+    screen is in the picture alone (`with_picture`) and not in the words. A world with a dialect of its own asks in it.
 
     >>> print(messages(AgentSpec(style="terse"), "Open Clock.", [], ";;Home")[1]["content"])
     Task: Open Clock.
@@ -74,6 +75,8 @@ def messages(
     Screen:
     ;;Home
     """
+    if ask := dialect_of(spec.world).ask:
+        return ask(spec, instruction, observation)
     shown = remembered(spec, history, count)
     seen = spec.pictures == "marks"
     if spec.style == "openphone":

@@ -6,7 +6,17 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-__all__ = ["ENVIRONMENTS", "EPISODE_REWARDS", "REWARDS", "STAGES", "StageEntry", "load", "missing_modules"]
+__all__ = [
+    "DIALECTS",
+    "ENVIRONMENTS",
+    "EPISODE_REWARDS",
+    "REWARDS",
+    "STAGES",
+    "WORLD_NEEDS",
+    "StageEntry",
+    "load",
+    "missing_modules",
+]
 
 
 @dataclass(frozen=True)
@@ -72,7 +82,21 @@ ENVIRONMENTS: dict[str, str] = {
     "phone-ten": "zoo.environments.phone:TenAppPhone",
     "miniwob": "zoo.environments.miniwob:MiniwobEnvironment",
     "android": "zoo.environments.android:AndroidEnvironment",
+    "arithmetic": "zoo.environments.interpreter:ArithmeticEnvironment",
+    "arithmetic-alone": "zoo.environments.interpreter:AloneEnvironment",
 }
+
+DIALECTS: dict[str, str] = {
+    "arithmetic": "zoo.dialects.code:WITH_INTERPRETER",
+    "arithmetic-alone": "zoo.dialects.code:ALONE",
+}
+"""Worlds whose agents do not speak OpenPhone's three tags -> how they speak, a `zoo.dialects.Dialect`."""
+
+WORLD_NEEDS: dict[str, tuple[str, str]] = {
+    "arithmetic": ("reasoning", "reasoning_gym"),
+    "arithmetic-alone": ("reasoning", "reasoning_gym"),
+}
+"""Worlds that need an extra of the distribution -> the extra, and the module that it brings."""
 
 REWARDS: dict[str, str] = {
     "format": "zoo.rewards:FormatReward",
@@ -86,6 +110,7 @@ EPISODE_REWARDS: dict[str, str] = {
     "readable": "zoo.rewards:ReadableReward",
     "format": "zoo.rewards:EpisodeFormatReward",
     "overlong": "zoo.rewards:EpisodeOverlongReward",
+    "outcome": "zoo.rewards:OutcomeReward",
 }
 
 

@@ -16,9 +16,9 @@ from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Any
 
-from zoo.action_grammar import answer_schema, read_data
 from zoo.answering.models import Ask, Numbers, numbers_of
 from zoo.answering.pace import Pace
+from zoo.dialects import dialect_of
 from zoo.environments.pictures import as_png
 from zoo.errors import EnvironmentFailure, ModelError
 from zoo.schema import AgentSpec, EndpointSpec
@@ -175,8 +175,9 @@ def answered(spec: AgentSpec, chat: Chat, shown: Sequence[int], complete: Callab
     that it is shown."""
     if not spec.constrained:
         return complete(chat, spec.answer_tokens)
-    said = complete(chat, spec.answer_tokens, answer_schema(shown))
-    return replace(said, text=read_data(said.text))
+    dialect = dialect_of(spec.world)
+    said = complete(chat, spec.answer_tokens, dialect.schema(shown))
+    return replace(said, text=dialect.read_data(said.text))
 
 
 def sent(chat: Chat) -> list[dict[str, Any]]:

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from inspect import signature
 from typing import Any, Protocol
 
-from zoo.action_grammar import answer_grammar, numbers_on
+from zoo.action_grammar import numbers_on
 from zoo.agent import Chat, Situation, chat_of
+from zoo.dialects import dialect_of
 from zoo.errors import ModelError
 from zoo.memory import CountTokens, about_tokens
 from zoo.prompt import words_of
@@ -96,4 +97,4 @@ def grammar_for(spec: AgentSpec, chat: Chat, numbers: Sequence[int] | None = Non
     the tokens to the tags and the call.
     """
     (shown,) = numbers_of([chat], None if numbers is None else [numbers])
-    return answer_grammar(shown, spec.answer_tokens)
+    return dialect_of(spec.world).grammar(shown, spec.answer_tokens)

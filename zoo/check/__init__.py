@@ -7,6 +7,7 @@ from zoo import options, registry
 from zoo.check import distilling, publishing
 from zoo.check.data import data_problems
 from zoo.check.policy import policy_problems
+from zoo.check.worlds import world_problems
 from zoo.errors import Problem, did_you_mean
 from zoo.refs import HubRef, PathRef, StageRef
 from zoo.schema import (
@@ -38,6 +39,10 @@ def problems(recipe: Recipe, where: Where, *, tiny: bool = False) -> list[Proble
     for name, spec in recipe.stages.items():
         found += _references(recipe, name, spec, where, tiny)
         found += _options(name, spec, where)
+        found += [
+            Problem(where(("stages", name, *_words(key))), f"{name}: {what}", instead)
+            for key, what, instead in world_problems(spec)
+        ]
         if isinstance(spec, GRPOSpec):
             found += policy_problems(name, spec, where, recipe.hardware)
     return (

@@ -8,6 +8,7 @@ __all__ = ["data_problems", "key_variables"]
 
 _EPISODES = frozenset({"split", "tasks"})
 _NO_WAY_BACK = frozenset({"miniwob", "android"})
+_NO_SCREEN = frozenset({"arithmetic", "arithmetic-alone"})
 _OF_SOURCE: Mapping[str, frozenset[str]] = {
     "expert": _EPISODES | {"detours"},
     "agent": _EPISODES | {"model", "export", "file", "endpoint", "tries", "temperature", "keep", "batch"},
@@ -32,6 +33,12 @@ def data_problems(spec: DataSpec) -> Iterator[tuple[str, str, str]]:
     if spec.detours and spec.agent.world in _NO_WAY_BACK:
         what = f"detours: {spec.detours:g}, and {spec.agent.world} cannot be copied to try out wrong steps"
         yield "detours", what, "write detours: 0"
+    if spec.detours and spec.agent.world in _NO_SCREEN:
+        what = f"detours: {spec.detours:g}, and {spec.agent.world} has no screen to stray to"
+        yield "detours", what, "write detours: 0"
+    if spec.filters.strict_answers and spec.agent.world in _NO_SCREEN:
+        what = f"strict_answers asks for three tags, and the agent of {spec.agent.world} has others"
+        yield "filters", what, "leave strict_answers out"
     if spec.reason and (spec.source == "dataset" and spec.format == "text"):
         yield "reason", "plain text has no call that a teacher could explain", "leave reason out"
 

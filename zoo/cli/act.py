@@ -95,7 +95,8 @@ def _task(spec: "AgentSpec", words: str | None, split: Split, seed: int) -> "Tas
 
 def _shown(spec: "AgentSpec", runtime: "Runtime", quiet: bool) -> "Answerer":
     """The model as an agent whose every step is printed as it is made."""
-    from zoo.actions import read_answer, write
+    from zoo.actions import write
+    from zoo.dialects import dialect_of
     from zoo.playground import ModelAgent, ask_runtime
 
     agent = ModelAgent(spec, ask_runtime(spec, runtime), lambda text: len(runtime.encode(text)))
@@ -107,7 +108,7 @@ def _shown(spec: "AgentSpec", runtime: "Runtime", quiet: bool) -> "Answerer":
         seconds = perf_counter() - started
         generation = agent.spent[situation.task.id][-1]
         if not quiet:
-            said = read_answer(generation.text)
+            said = dialect_of(spec.world).read(generation.text)
             click.echo(f"\n{situation.observation}")
             if said.reasoning:
                 click.secho(f"  {said.reasoning.strip()}", dim=True)

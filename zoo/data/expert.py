@@ -12,6 +12,7 @@ from zoo.data.pictures import Picture, save
 from zoo.data.rows import Row
 from zoo.data.tasks import drawn_tasks
 from zoo.data.trajectories import Trajectory, TrajectoryStep, rows_of
+from zoo.dialects import dialect_of
 from zoo.environments import Closing, Environment, PartlyKnown, Task
 from zoo.environments.choosing import EXPERT
 from zoo.environments.pictures import as_png, screenshot_of
@@ -74,6 +75,7 @@ def _episode(
     is told with the expert's assessment, since that is what an agent that strays believes."""
     observation = environment.reset(task)
     task = environment.task
+    written = dialect_of(agent.world).write
     stray_at = rng.randrange(_way(environment)[0]) if detour else -1
     steps: list[TrajectoryStep] = []
     while not environment.done:
@@ -81,7 +83,8 @@ def _episode(
         wrong = _wrong_step(environment, observation, rng, agent.rounds) if len(steps) == stray_at else None
         if wrong is None:
             pictures = _pictures(agent, environment, screens, before + sum(step.is_row for step in steps))
-            steps.append(TrajectoryStep(observation, step.answer(agent.style), step.action, pictures=pictures))
+            said = step.answer(agent.style, written)
+            steps.append(TrajectoryStep(observation, said, step.action, pictures=pictures))
         else:
             strayed = write_answer("", step.assessed(agent.style), wrong)
             steps.append(TrajectoryStep(observation, strayed, wrong, is_row=False))

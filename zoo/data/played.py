@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from zoo.actions import parse, write
+from zoo.actions import read_call, write
 from zoo.agent import Episode
 from zoo.data.trajectories import Trajectory, TrajectoryStep
 
@@ -47,7 +47,7 @@ class Played:
             TrajectoryStep(
                 seen,
                 said,
-                parse(call) if call else None,
+                read_call(call) if call else None,
                 pictures=(screens / f"images/{screen_name(self.attempt, self.number, at)}.png",) if screens else (),
             )
             for at, (seen, said, call) in enumerate(self.steps)

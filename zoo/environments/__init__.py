@@ -4,7 +4,7 @@ A world is found by its name in `zoo.registry.ENVIRONMENTS`. Its actions follow 
 (reset, then actions); that a bad action is data and never raises is part of the bargain.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -72,10 +72,10 @@ class ExpertStep:
         """The state assessment in a style."""
         return self.assessment if style == "terse" else self.long_assessment
 
-    def answer(self, style: Style) -> str:
-        """The three-tag answer in a style."""
+    def answer(self, style: Style, written: Callable[[str, str, Action], str] = write_answer) -> str:
+        """The answer in a style, in the three tags or in those of another dialect (`zoo.dialects`)."""
         reasoning = self.reasoning if style == "terse" else self.long_reasoning
-        return write_answer(reasoning, self.assessed(style), self.action)
+        return written(reasoning, self.assessed(style), self.action)
 
 
 class Environment(Protocol):

@@ -9,6 +9,7 @@ from zoo.rewards.answers import ActionReward, FormatReward, same_words
 from zoo.rewards.episodes import (
     EpisodeFormatReward,
     EpisodeOverlongReward,
+    OutcomeReward,
     ReadableReward,
     SubGoalReward,
     SuccessReward,
@@ -20,6 +21,7 @@ __all__ = [
     "EpisodeFormatReward",
     "EpisodeOverlongReward",
     "FormatReward",
+    "OutcomeReward",
     "OverlongReward",
     "ReadableReward",
     "SubGoalReward",

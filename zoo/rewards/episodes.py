@@ -13,7 +13,14 @@ from zoo.actions import parse
 from zoo.rewards.answers import FormatReward
 from zoo.rewards.length import OverlongReward
 
-__all__ = ["EpisodeFormatReward", "EpisodeOverlongReward", "ReadableReward", "SubGoalReward", "SuccessReward"]
+__all__ = [
+    "EpisodeFormatReward",
+    "EpisodeOverlongReward",
+    "OutcomeReward",
+    "ReadableReward",
+    "SubGoalReward",
+    "SuccessReward",
+]
 
 Answers = Sequence[dict[str, Any]]
 
@@ -30,6 +37,20 @@ class SuccessReward:
 
     def __call__(self, success: Sequence[bool], **columns: Any) -> list[float]:
         return [float(won) for won in success]
+
+
+@dataclass(frozen=True)
+class OutcomeReward:
+    """1 when the task is solved, else -1: the rule of DAPO (arXiv 2503.14476).
+
+    >>> OutcomeReward()(success=[True, False])
+    [1.0, -1.0]
+    """
+
+    __name__ = "outcome"
+
+    def __call__(self, success: Sequence[bool], **columns: Any) -> list[float]:
+        return [1.0 if won else -1.0 for won in success]
 
 
 @dataclass(frozen=True)
@@ -57,7 +78,12 @@ class ReadableReward:
 
     __name__ = "readable"
 
-    def __call__(self, completions: Sequence[Answers], **columns: Any) -> list[float]:
+    def __call__(
+        self, completions: Sequence[Answers], readable: Sequence[Sequence[bool]] | None = None, **columns: Any
+    ) -> list[float]:
+        """`readable`, where it is given, says what the world's own reader made of each answer."""
+        if readable is not None:
+            return [_mean([float(one) for one in answers]) for answers in readable]
         return [_mean([float(parse(answer["content"]) is not None) for answer in answers]) for answers in completions]
 
 

@@ -86,6 +86,7 @@ def columns(rollouts: Iterable[Rollout]) -> Mapping[str, list[Any]]:
         "completions": [
             [{"role": "assistant", "content": str(step.answer)} for step in one.episode.steps] for one in chosen
         ],
+        "readable": [[step.action is not None for step in one.episode.steps] for one in chosen],
         "completion_ids": [[list(answer.completion_ids) for answer in one.answers] for one in chosen],
         "success": [one.episode.success for one in chosen],
         "sub_goals": [one.episode.sub_goals for one in chosen],

@@ -6,7 +6,7 @@ call, never by their text: torch in bfloat16 itself keeps only half of its float
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,14 +144,15 @@ def compare_actions(
     prompts: Sequence[Chat],
     answer_tokens: int,
     progress: Progress = no_progress,
+    read: Callable[[str], Action | None] = parse,
 ) -> dict[str, ActionAgreement]:
-    """Whether each candidate calls what the reference calls, both answering greedily."""
+    """Whether each candidate calls what the reference calls, both answering greedily; `read` finds the call."""
     if not prompts or not candidates:
         return {}
     wanted = _answers(reference, prompts, answer_tokens)
     found: dict[str, ActionAgreement] = {}
     for name, candidate in candidates.items():
-        found[name] = _summed(wanted, _answers(candidate, prompts, answer_tokens))
+        found[name] = _summed(wanted, _answers(candidate, prompts, answer_tokens), read)
         progress(len(found), len(candidates), comparing="actions", file=name)
     return found
 
@@ -161,9 +162,11 @@ def _answers(runtime: Runtime, prompts: Sequence[Chat], answer_tokens: int) -> l
     return [(one.text, one.tokens < answer_tokens) for one in runtime.generate(prompts, answer_tokens)]
 
 
-def _summed(wanted: Sequence[tuple[str, bool]], found: Sequence[tuple[str, bool]]) -> ActionAgreement:
+def _summed(
+    wanted: Sequence[tuple[str, bool]], found: Sequence[tuple[str, bool]], read: Callable[[str], Action | None]
+) -> ActionAgreement:
     pairs: list[tuple[Action | None, Action | None]] = [
-        (parse(ours), parse(theirs)) for (ours, _), (theirs, _) in zip(wanted, found, strict=True)
+        (read(ours), read(theirs)) for (ours, _), (theirs, _) in zip(wanted, found, strict=True)
     ]
     ends = [(ours, theirs) for (_, ours), (_, theirs) in zip(wanted, found, strict=True)]
     return ActionAgreement(

@@ -9,6 +9,7 @@ from typing import Final
 
 from zoo.agent import open_environment
 from zoo.data.expert import expert_rows
+from zoo.dialects import dialect_of
 from zoo.environments import Task
 from zoo.errors import DataError, ExportError, ModelError
 from zoo.records import Progress, no_progress
@@ -98,7 +99,10 @@ def inspect(
             kind: compare_logits(reference, sound, ids, progress, f"next tokens, {kind}") for kind, ids in texts.items()
         }
         asked = {name: one for name, one in sound.items() if prompts and _takes(one, prompts[0])}
-        called = compare_actions(reference, asked, prompts[: material.actions], answer_tokens, progress)
+        dialect = dialect_of(material.agent.world)
+        called = compare_actions(
+            reference, asked, prompts[: material.actions], answer_tokens, progress, lambda one: dialect.read(one).action
+        )
         won = compare_tasks(material.agent, reference, asked, tasks, progress)
     return [
         FileReport(
