@@ -68,6 +68,7 @@ ENVIRONMENTS: dict[str, str] = {
     "phone-ten": "zoo.environments.phone:TenAppPhone",
     "miniwob": "zoo.environments.miniwob:MiniwobEnvironment",
     "android": "zoo.environments.android:AndroidEnvironment",
+    "desk": "zoo.environments.desk:DeskEnvironment",
 }
 
 REWARDS: dict[str, str] = {

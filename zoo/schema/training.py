@@ -6,7 +6,14 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, mod
 
 from zoo.schema.agent import AgentSpec
 from zoo.schema.reference import ModelRef, RowsRef
-from zoo.schema.reinforcement import DenoiseSpec, DynamicSamplingSpec, EnvironmentSpec, GuardSpec, RewardSpec
+from zoo.schema.reinforcement import (
+    DenoiseSpec,
+    DynamicSamplingSpec,
+    EnvironmentSpec,
+    GuardSpec,
+    RewardSpec,
+    WorldModelSpec,
+)
 from zoo.schema.settings import StageSpec
 
 __all__ = ["GRPOSpec", "RewardSpec", "SFTSpec", "TrainingSpec"]
@@ -58,6 +65,8 @@ class GRPOSpec(TrainingSpec):
     """Samples again for groups from which nothing is learned."""
     denoise: DenoiseSpec | None = None
     """Keeps what is no signal out of the advantages. Without it they are TRL's."""
+    world_model: WorldModelSpec | None = None
+    """Learns to tell the next observation, from the same episodes: needs an `environment`."""
     guard: GuardSpec = GuardSpec()
     """When training is stopped."""
 
@@ -77,7 +86,8 @@ class GRPOSpec(TrainingSpec):
     @model_serializer(mode="wrap")
     def _later_fields_when_set(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """A field that came after the first keys is written only when it says something, so that keys stay."""
-        unset = {name for name in ("data", "environment", "dynamic_sampling", "denoise") if getattr(self, name) is None}
+        optional = ("data", "environment", "dynamic_sampling", "denoise", "world_model")
+        unset = {name for name in optional if getattr(self, name) is None}
         unset |= {"agent"} if self.environment is None else set()
         unset |= {"guard"} if self.guard == GuardSpec() else set()
         return {name: value for name, value in write(self).items() if name not in unset}
