@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from zoo import options, registry
 from zoo.check import publishing
 from zoo.check.policy import policy_problems
+from zoo.check.world_model import foresight_problems
 from zoo.errors import Problem, did_you_mean
 from zoo.refs import HubRef, PathRef, StageRef
 from zoo.schema import (
@@ -45,6 +46,7 @@ def problems(recipe: Recipe, where: Where, *, tiny: bool = False) -> list[Proble
             *_measured_types(recipe, where),
             *_adapters(recipe, where),
             *_exported_adapters(recipe, where),
+            *foresight_problems(recipe, where),
             *publishing.problems(recipe, where),
         ]
     )

@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterator
 
 from zoo import options
 from zoo.errors import Problem
-from zoo.schema import GRPOSpec
+from zoo.refs import StageRef
+from zoo.schema import DataSpec, GRPOSpec, Recipe
+from zoo.source import Place
 
-__all__ = ["world_model_problems"]
+__all__ = ["foresight_problems", "world_model_problems"]
 
 At = Callable[..., str]
 _UNADDED = ("use_rslora", "use_dora")
@@ -35,6 +37,31 @@ def world_model_problems(name: str, spec: GRPOSpec, at: At) -> Iterator[Problem]
             if (given or {}).get(option):
                 what = f"{name}: adapters that act together are saved as one, which {option} does not allow"
                 yield Problem(at(*place, option), what, f"leave {option} out, or write adapters: apart")
+
+
+def foresight_problems(recipe: Recipe, where: Callable[[Place], str]) -> Iterator[Problem]:
+    """Rows whose completion is an observation: made by no expert, not seen as text, or asked for an action."""
+    for name, spec in recipe.stages.items():
+        if isinstance(spec, DataSpec):
+            yield from _rows_of_observations(name, spec, where)
+        if not isinstance(spec, GRPOSpec) or not isinstance(spec.data, StageRef):
+            continue
+        made = recipe.stages[spec.data.name]
+        if isinstance(made, DataSpec) and made.predict == "observation":
+            what = f"{name} rewards calls, and the completions of {spec.data} are observations"
+            yield Problem(where(("stages", name, "data")), what, "name a data stage with predict: action")
+
+
+def _rows_of_observations(name: str, spec: DataSpec, where: Callable[[Place], str]) -> Iterator[Problem]:
+    if spec.alternatives and spec.predict == "action":
+        what = f"{name}: alternatives are of use where their outcome is a row"
+        yield Problem(where(("stages", name, "alternatives")), what, "write predict: observation, or leave them out")
+    if spec.predict == "observation" and spec.source != "expert":
+        what = f"{name}: a dataset with OpenPhone's columns does not say what was observed next"
+        yield Problem(where(("stages", name, "predict")), what, "write source: expert")
+    if spec.predict == "observation" and spec.agent.pictures != "none":
+        what = f"{name}: what is told is the screen's text, and the agent sees pictures: {spec.agent.pictures}"
+        yield Problem(where(("stages", name, "predict")), what, "write agent: {pictures: none} in this stage")
 
 
 def _unused(name: str, spec: GRPOSpec, at: At) -> Iterator[Problem]:

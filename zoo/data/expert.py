@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 
 from zoo.actions import Action, write
+from zoo.data.foresight import foresight_rows
 from zoo.data.pictures import save
 from zoo.data.rows import Row
 from zoo.environments import Closing, Environment, ExpertStep, PartlyKnown, Task
@@ -43,7 +44,7 @@ def expert_rows(
     try:
         for number, task in enumerate(tasks, start=1):
             rng = Random(f"{seed} {task.id}")
-            steps, kind = _episode(spec.agent, environment, task, rng, rng.random() < spec.detours, out, len(rows))
+            steps, kind = _episode(spec, environment, task, rng, rng.random() < spec.detours, out, len(rows))
             rows += steps
             kinds[kind] += 1
             progress(number, len(tasks), rows=len(rows))
@@ -54,7 +55,7 @@ def expert_rows(
 
 
 def _episode(
-    agent: AgentSpec,
+    spec: DataSpec,
     environment: Environment,
     task: Task,
     rng: Random,
@@ -63,20 +64,25 @@ def _episode(
     before: int,
 ) -> tuple[list[Row], str]:
     """The rows of one episode. The wrong step comes before a random step of the expert's way and is no row."""
-    observation = environment.reset(task)
+    agent, observation = spec.agent, environment.reset(task)
     task = environment.task
     stray_at = rng.randrange(_way(environment)[0]) if detour else -1
     rows: list[Row] = []
     history: list[str] = []
+    strayed = False
     while not environment.done:
         step = environment.expert()
         wrong = _wrong_step(environment, observation, rng, agent.rounds) if len(history) == stray_at else None
-        if wrong is None:
+        strayed = strayed or wrong is not None
+        if wrong is None and spec.predict == "observation":
+            chat = messages(agent, task.instruction, history, observation)
+            rows += foresight_rows(spec, environment, chat, step, len(history), rng)
+        elif wrong is None:
             picture = _picture(agent, environment, out, before + len(rows))
             rows.append(_row(agent, task, history, observation, step, picture))
         history.append(str(noted(agent, step.assessed(agent.style), write(wrong or step.action))))
         observation = environment.step(wrong or step.action)
-    return rows, "direct" if len(rows) == len(history) else "detour"
+    return rows, "detour" if strayed else "direct"
 
 
 def _picture(agent: AgentSpec, environment: Environment, out: Path | None, number: int) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """Rows to learn from, and the models and rows of two layers that stand in for real ones."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from zoo.schema.agent import AgentSpec
 from zoo.schema.reference import RowsRef
@@ -43,4 +43,16 @@ class DataSpec(StageSpec):
     to recover. The wrong step itself is never a row."""
     limit: int | None = Field(None, ge=1)
     """At most so many rows, drawn with the seed."""
+    predict: Literal["action", "observation"] = "action"
+    """What a row's completion is. `action`: the expert's answer. `observation`: what is observed after it, for a world
+    model before reinforcement (Early Experience's implicit world modelling, arXiv 2510.08558)."""
+    alternatives: int = Field(0, ge=0)
+    """For `predict: observation`: at each of the expert's states, so many calls that are not the expert's are tried
+    too, and what they lead to is a row. None of them makes the episode go on."""
     agent: AgentSpec = AgentSpec()
+
+    @model_serializer(mode="wrap")
+    def _later_fields_when_set(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A field that came after the first keys is written only when it says something, so that keys stay."""
+        later = {"predict": "action", "alternatives": 0}
+        return {name: value for name, value in write(self).items() if name not in later or value != later[name]}
