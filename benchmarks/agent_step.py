@@ -111,9 +111,9 @@ def recorded(spec: AgentSpec, file: Path, steps: int, threads: int) -> list[Chat
 def ways(spec: AgentSpec, options: argparse.Namespace, threads: int, stack: ExitStack) -> dict[str, Way]:
     """Every way, loaded."""
     found = {TRANSFORMERS: Way(plain_transformers(options.checkpoint, spec, threads), TRANSFORMERS)}
-    address = stack.enter_context(llama_server(options.file, threads=threads))
-    found[SERVER] = Way(served(address, spec, cached=False), PLAIN)
-    found["llama.cpp server as it comes"] = Way(served(address, spec, cached=True), PLAIN)
+    for name, cached in ((SERVER, False), ("llama.cpp server as it comes", True)):
+        address = stack.enter_context(llama_server(options.file, threads=threads))
+        found[name] = Way(served(address, spec, cached), PLAIN)
     for name, switches in SWITCHES.items():
         found[name] = Way(ours(stack, options.file, spec, threads, switches), PLAIN)
     found["+ grammar, no switch"] = Way(ours(stack, options.file, spec, threads, (False, False), True), PLAIN)

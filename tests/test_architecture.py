@@ -10,11 +10,13 @@ import zoo
 PACKAGE = Path(zoo.__file__).parent
 FLOORS = {
     0: "errors fingerprint records refs registry machine shipped",
-    1: "schema actions metrics source options estimate check json_schema formats licences action_grammar sweeps",
+    1: "schema actions metrics source options estimate check json_schema formats licences action_grammar sweeps "
+    "vocabularies",
     2: "recipe plan cache hub cards rewards environments checkpoint image_processor prompt index memory towers",
-    3: "data serving agent trainers.loading trainers.session trainers.preflight",
-    4: "trainers merge evaluate exports verify latency publish tiny playground hub_metrics choose",
-    5: "worker runner preflight checkpoints_on_hub",
+    3: "data serving agent space trainers.loading trainers.session trainers.preflight trainers.optimizers "
+    "trainers.history trainers.tracking trainers.global_batch trainers.examples trainers.training_template",
+    4: "probe documentation trainers merge evaluate exports verify latency publish tiny playground hub_metrics choose",
+    5: "worker runner preflight checkpoints_on_hub forecast",
     6: "cli local_hub",
 }
 # Within a floor, who may see whom: a check reads a typed recipe's options, and so on.
@@ -23,8 +25,10 @@ NEIGHBOURS = {
     "schema": {"refs"}, "check": {"schema", "options", "source"}, "estimate": {"schema"}, "json_schema": {"schema"},
     "action_grammar": {"actions", "schema"}, "sweeps": {"schema", "source"}, "prompt": {"memory"},
     "evaluate": {"playground"}, "latency": {"playground"},
-    "preflight": {"plan"}, "runner": {"worker"}, "cli": {"local_hub"},
+    "preflight": {"plan"}, "forecast": {"preflight"}, "machine": {"errors"}, "runner": {"worker"}, "cli": {"local_hub"},
     "checkpoints_on_hub": {"runner"},
+    "trainers.session": {"trainers.history", "trainers.tracking"}, "trainers.global_batch": {"trainers.loading"},
+    "trainers.examples": {"trainers.loading", "trainers.preflight", "trainers.training_template"},
 }  # fmt: skip
 
 

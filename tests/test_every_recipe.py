@@ -38,8 +38,8 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return request.param, home, json.loads(run.stdout)
 
 
-def test_there_are_two_recipes() -> None:
-    assert RECIPES == ["openphone-3b", "pocket-135m"]
+def test_every_recipe_is_known_here() -> None:
+    assert {"openphone-3b", "pocket-135m"} <= set(RECIPES)
 
 
 def test_every_stage_is_finished_recorded_and_marked_tiny(made: tuple[str, Path, dict[str, Any]]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from exported_onnx import OnnxExport
 
-from zoo.cards.results import exported_files
+from zoo.cards.exported import Exports
 from zoo.errors import ExportError, RecipeError
 from zoo.exports.gguf import convert
 from zoo.latency import agent_chats, run
@@ -114,8 +114,11 @@ def test_a_card_reads_the_figures(measured: tuple[Path, StageResult], ggufs: Pat
         return StageRecord(kind, kind, 1, "", {}, {}, 0, metrics, {}, files, {}, {}, "", 1.0, 1)
 
     export, costs = record("gguf", {}, files), record("latency", result.metrics, {})
-    for file in exported_files(export, None, {name: name for name in files}, costs):
+    told = Exports("GGUF", "owner/name-GGUF", export, {name: name for name in files}, latency=costs).files
+    assert len(told) == 2
+    for file in told:
         assert file.decode and file.prefill and file.memory_bytes and file.first_token_seconds
+        assert file.step_seconds and file.load_seconds and file.threads
 
 
 def test_the_steps_are_consecutive_ones_of_held_out_tasks() -> None:

@@ -26,6 +26,7 @@ __all__ = [
     "call_grammar",
     "call_schema",
     "grammar_files",
+    "numbers_below",
     "numbers_on",
     "read_data",
 ]
@@ -171,18 +172,17 @@ def _written(parameter: Parameter, numbers: Sequence[int] | None) -> str:
         case "index":
             return " | ".join(f'"{number}"' for number in numbers or ())
         case "seconds":
-            below = " | ".join(_below(LONGEST_WAIT_SECONDS))
+            below = " | ".join(numbers_below(LONGEST_WAIT_SECONDS))
             return f'({below}) ("." [0-9]{{1,{_SECOND_DIGITS}}})? | "{LONGEST_WAIT_SECONDS}"'
         case "word":
             return " | ".join(json.dumps(json.dumps(word)) for word in parameter.words)
     return r'"\"" character* "\""'
 
 
-def _below(limit: int) -> list[str]:
+def numbers_below(limit: int) -> list[str]:
     """Every whole number from 0 to below `limit`, without leading zeros, digit by digit."""
     digits = str(limit)
-    shorter = len(digits) - 2
-    found = ['"0"', f"[1-9] [0-9]{{0,{shorter}}}"]
+    found = ['"0"', f"[1-9] [0-9]{{0,{len(digits) - 2}}}"] if len(digits) > 1 else ['"0"'] if limit else []
     for place, digit in enumerate(digits):
         lowest = "1" if place == 0 else "0"
         if digit > lowest:

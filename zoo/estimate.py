@@ -10,9 +10,19 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from zoo.schema import GGUFSpec, GRPOSpec, MergeSpec, SFTSpec, StageSpec
+from zoo.schema import (
+    DataSpec,
+    DistillSpec,
+    GGUFSpec,
+    GRPOSpec,
+    LogitsSpec,
+    MergeSpec,
+    SFTSpec,
+    StageSpec,
+    TrainingSpec,
+)
 
-__all__ = ["Need", "linear_shapes", "need", "parameters", "weights"]
+__all__ = ["Need", "linear_shapes", "logit_token_bytes", "need", "parameters", "weights"]
 
 _BYTES = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0}
 # Bytes a weight, scales included (gguf: GGML_QUANT_SIZES); of the mixtures, as measured on SmolLM2-135M, whose rows do
@@ -26,6 +36,8 @@ _GGUF_BLOCK = 256
 # Activation bytes a token, a layer and a hidden unit: everything kept, or only each layer's input.
 _KEPT, _RECOMPUTED = 34, 2
 _TRL_MAX_LENGTH = 1024
+# Half a byte, and the scales of blocks of 64 weights, themselves quantized (QLoRA, arXiv 2305.14314).
+_NF4_BYTES = 0.516
 _CHECKPOINTS_KEPT = 2
 
 
@@ -65,9 +77,31 @@ def linear_shapes(config: Mapping[str, Any]) -> list[tuple[int, int]]:
     return layer * int(text["num_hidden_layers"])
 
 
-def need(spec: StageSpec, config: Mapping[str, Any]) -> Need | None:
-    """What a stage needs that starts from a model of this config; None for a kind whose need is small or not known."""
+def logit_token_bytes(top_k: int, temperatures: int) -> int:
+    """What the stored distribution of one token takes: a float16 and an int32 for each kept token, a float32 for what
+    lies outside them at each temperature."""
+    return 6 * top_k + 4 * temperatures
+
+
+def need(
+    spec: StageSpec,
+    config: Mapping[str, Any],
+    *,
+    teacher: Mapping[str, Any] | None = None,
+    rows: StageSpec | None = None,
+) -> Need | None:
+    """What a stage needs that starts from a model of this config; None for a kind whose need is small or not known.
+
+    `teacher`: the config of the model that a distill stage keeps in memory beside its own. `rows`: the settings of the
+    stage whose rows it reads; with them, the disk that stored logits take at most.
+    """
     count = parameters(config)
+    if isinstance(spec, DistillSpec):
+        training = _training(spec, config, count)
+        beside = parameters(teacher) * _BYTES[spec.dtype] if teacher else 0.0
+        return Need(training.memory_bytes + int(beside), training.disk_bytes)
+    if isinstance(spec, LogitsSpec):
+        return Need(int(count * _BYTES[spec.dtype]), _stored_logits(spec, rows))
     if isinstance(spec, SFTSpec | GRPOSpec):
         return _training(spec, config, count)
     if isinstance(spec, MergeSpec):
@@ -78,9 +112,17 @@ def need(spec: StageSpec, config: Mapping[str, Any]) -> Need | None:
     return None
 
 
+def _stored_logits(spec: LogitsSpec, rows: StageSpec | None) -> int:
+    """At most: every episode as long as it may be, every answer too. 0 where the number of rows is not known."""
+    if not isinstance(rows, DataSpec):
+        return 0
+    most = rows.limit or (rows.tasks * rows.agent.rounds if rows.source == "expert" else 0)
+    return most * rows.agent.answer_tokens * logit_token_bytes(spec.top_k, len(spec.temperatures))
+
+
 def weights(spec: StageSpec, config: Mapping[str, Any]) -> int | None:
     """Bytes of the checkpoint that a stage leaves; None for a kind that leaves none."""
-    if isinstance(spec, SFTSpec | GRPOSpec):
+    if isinstance(spec, SFTSpec | DistillSpec | GRPOSpec):
         return int(parameters(config) * _BYTES[spec.save_dtype])
     merged = need(spec, config) if isinstance(spec, MergeSpec) else None
     return merged.disk_bytes if merged else None
@@ -92,30 +134,31 @@ def _gguf_bytes(type_: str, config: Mapping[str, Any]) -> float:
     return _GGUF_BYTES[type_] if whole else _GGUF_FALLBACK_BYTES.get(type_, _GGUF_BYTES[type_])
 
 
-def _training(spec: SFTSpec | GRPOSpec, config: Mapping[str, Any], count: int) -> Need:
+def _training(spec: TrainingSpec, config: Mapping[str, Any], count: int) -> Need:
     width = _BYTES[spec.dtype]
     trainable = _trainable(spec, config, count)
     # peft keeps adapters in float32; a full fine-tune has gradients and AdamW's two moments in the weights' own type.
     state = trainable * (4.0 * 4 if spec.lora else width * 3)
-    memory = count * width * _models(spec) + state + _activations(spec, config)
+    frozen = _NF4_BYTES if getattr(spec, "quantize", None) else width
+    memory = count * frozen * _models(spec) + state + _activations(spec, config)
     saved = count * _BYTES[spec.save_dtype]
     checkpoint = trainable * (4.0 if spec.lora else width) * 3
     return Need(int(memory), int(saved + _CHECKPOINTS_KEPT * checkpoint))
 
 
-def _models(spec: SFTSpec | GRPOSpec) -> int:
+def _models(spec: TrainingSpec) -> int:
     """Copies of the whole model: a KL to a reference needs a second, unless an adapter can be switched off for it."""
     return 2 if isinstance(spec, GRPOSpec) and spec.trl.get("beta") and spec.lora is None else 1
 
 
-def _trainable(spec: SFTSpec | GRPOSpec, config: Mapping[str, Any], count: int) -> int:
+def _trainable(spec: TrainingSpec, config: Mapping[str, Any], count: int) -> int:
     if spec.lora is None:
         return count - (_vision_parameters(config.get("vision_config")) if spec.freeze else 0)
     rank = int(spec.lora.get("r", 8))
     return sum(rank * (inner + outer) for inner, outer in linear_shapes(config))
 
 
-def _activations(spec: SFTSpec | GRPOSpec, config: Mapping[str, Any]) -> int:
+def _activations(spec: TrainingSpec, config: Mapping[str, Any]) -> int:
     text = config.get("text_config", config)
     tokens = int(spec.trl.get("max_length") or _TRL_MAX_LENGTH) + int(spec.trl.get("max_completion_length") or 0)
     kept = _RECOMPUTED if spec.trl.get("activation_checkpointing") else _KEPT

@@ -3,12 +3,15 @@
 import os
 import platform
 import re
+import subprocess
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["DISTRIBUTIONS", "device", "hardware", "versions"]
+from zoo.errors import EnvironmentFailure
+
+__all__ = ["DISTRIBUTIONS", "device", "gpu_memory", "hardware", "processes", "versions"]
 
 _NVIDIA = Path("/proc/driver/nvidia/gpus")
 
@@ -55,6 +58,30 @@ def device(asked: str, gpus: Path = _NVIDIA) -> str:
     if asked != "auto":
         return asked
     return "cuda" if _gpu_names(gpus) else "cpu"
+
+
+def processes(device: str, gpus: Path = _NVIDIA) -> int:
+    """How many processes train one model on a device: `cuda` is all GPUs that this process may see, the rest is one."""
+    if device != "cuda":
+        return 1
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return max(1, len(_gpu_names(gpus)) if visible is None else len([one for one in visible.split(",") if one]))
+
+
+def gpu_memory() -> list[int]:
+    """Bytes of memory of each GPU that this process may see, as `nvidia-smi` tells them.
+
+    Raises EnvironmentFailure when it tells none.
+    """
+    command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    try:
+        told = subprocess.run(
+            [*command, *(["-i", visible] if visible else [])], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise EnvironmentFailure("nvidia-smi tells of no GPU here; write --device cpu") from error
+    return [int(line) * 2**20 for line in told.stdout.split()]
 
 
 def _gpu_names(gpus: Path) -> list[str]:

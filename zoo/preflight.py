@@ -13,15 +13,17 @@ from typing import Any
 from zoo import estimate, registry
 from zoo.errors import EnvironmentFailure, ExportError, Problem
 from zoo.estimate import Need
-from zoo.plan import PlannedStage
+from zoo.plan import PlannedStage, StageInput
 from zoo.recipe import LoadedRecipe
 from zoo.refs import HubRef, StageRef
-from zoo.schema import EvaluateSpec, GGUFSpec, GRPOSpec, Hardware, ONNXSpec, SFTSpec
+from zoo.schema import DistillSpec, EvaluateSpec, GGUFSpec, GRPOSpec, Hardware, ONNXSpec, SFTSpec, StageSpec
+from zoo.vocabularies import INSTEAD, ReadFile, compare, embedding_rows, tokens_of
 
 __all__ = ["BaseModel", "base_of", "check_disk", "check_extra", "check_extras", "memory_problem", "needs", "problems"]
 
 _MARGIN = 1.1
-_CHAT_KINDS = ("sft", "grpo", "evaluate", "verify")
+_CHAT_KINDS = ("sft", "distill", "grpo", "evaluate", "verify")
+_ASIDE = ("teacher", "logits", "render")
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class BaseModel:
 
     config: Mapping[str, Any]
     has_chat_template: bool
+    read: ReadFile = lambda name: None
+    """Further files, by their name; for what is asked of few models only."""
 
 
 LookUp = Callable[[HubRef], BaseModel | None]
@@ -37,17 +41,34 @@ LookUp = Callable[[HubRef], BaseModel | None]
 
 
 def base_of(stages: Sequence[PlannedStage], stage: PlannedStage) -> HubRef | None:
-    """The model of a Hub that a stage's model was made of, however many stages ago; None when it has none."""
+    """The model of a Hub that a stage's model was made of, however many stages ago; None when it has none.
+
+    Whoever only taught it is not what it was made of.
+    """
+    return _made_of(stages, _models(stage))
+
+
+def teacher_of(stages: Sequence[PlannedStage], stage: PlannedStage) -> HubRef | None:
+    """The model of a Hub whose tokens must be those of `base_of`: that of its teacher, in memory or of stored logits,
+    or of whoever renders for it."""
+    return _made_of(stages, [item for place, item in stage.inputs.items() if place in _ASIDE])
+
+
+def _models(stage: PlannedStage) -> list[StageInput]:
+    return [item for place, item in stage.inputs.items() if place not in _ASIDE]
+
+
+def _made_of(stages: Sequence[PlannedStage], inputs: Sequence[StageInput]) -> HubRef | None:
     by_name = {other.name: other for other in stages}
-    pending = [stage]
+    pending = [list(inputs)]
     while pending:
-        for item in pending.pop(0).inputs.values():
-            if item.accepts.produces != "model":
+        for item in pending.pop(0):
+            if item.accepts.produces not in ("model", "logits"):
                 continue
             if isinstance(item.ref, HubRef):
                 return item.ref
             if isinstance(item.ref, StageRef):
-                pending.append(by_name[item.ref.name])
+                pending.append(_models(by_name[item.ref.name]))
     return None
 
 
@@ -57,7 +78,12 @@ def needs(stages: Sequence[PlannedStage], look_up: LookUp) -> dict[str, Need]:
     for stage in stages:
         base = base_of(stages, stage)
         model = look_up(base) if base else None
-        if model and (need := estimate.need(stage.spec, model.config)):
+        taught = teacher_of(stages, stage) if "teacher" in stage.inputs else None  # stored logits need no memory
+        teacher = look_up(taught) if taught else None
+        if model is None:
+            continue
+        beside = teacher.config if teacher else None
+        if need := estimate.need(stage.spec, model.config, teacher=beside, rows=_rows_of(stages, stage)):
             found[stage.name] = need
     return found
 
@@ -70,6 +96,10 @@ def problems(loaded: LoadedRecipe, stages: Sequence[PlannedStage], look_up: Look
         model = look_up(base) if base else None
         if model:
             found += [_at(loaded, stage, key, what, instead) for key, what, instead in _wrong(stage, model, str(base))]
+        taught = teacher_of(stages, stage)
+        teacher = look_up(taught) if taught and taught != base else None
+        if model and teacher:
+            found += [_at(loaded, stage, *problem) for problem in _wrong_teacher(stage, model, teacher, str(taught))]
     return found
 
 
@@ -77,6 +107,7 @@ def check_extras(stages: Iterable[PlannedStage], find: Callable[[str], object | 
     """Raise EnvironmentFailure when a stage that is still to run needs something that is not installed."""
     for stage in stages:
         check_extra(f"stage {stage.name} ({stage.kind})", stage.kind, find)
+        registry.load("zoo.trainers.loading:check_quantized")(getattr(stage.spec, "quantize", None), find)
 
 
 def check_extra(who: str, kind: str, find: Callable[[str], object | None] = find_spec) -> None:
@@ -118,7 +149,7 @@ def _wrong(stage: PlannedStage, model: BaseModel, base: str) -> Iterable[tuple[s
     if isinstance(spec, EvaluateSpec) and spec.agent.pictures != "none" and "vision_config" not in model.config:
         what = f"the agent sees pictures ({spec.agent.pictures}), but {base} reads text only"
         yield "model", what, "write agent: {pictures: none}, or start from a model with eyes"
-    if isinstance(spec, SFTSpec | GRPOSpec):
+    if isinstance(spec, SFTSpec | DistillSpec | GRPOSpec):
         text = model.config.get("text_config", model.config)
         limit, wanted = text.get("max_position_embeddings"), spec.trl.get("max_length")
         if limit and wanted and wanted > limit:
@@ -135,6 +166,32 @@ def _wrong(stage: PlannedStage, model: BaseModel, base: str) -> Iterable[tuple[s
             registry.load("zoo.formats.onnx_files:supported")(model.config, spec.variants)
         except ExportError as error:
             yield "variants", str(error), "leave the onnx stage out, choose other variants, or start from another base"
+
+
+def _wrong_teacher(
+    stage: PlannedStage, base: BaseModel, aside: BaseModel, other: str
+) -> Iterable[tuple[str, str, str]]:
+    """A teacher whose tokens are not the student's; nothing is said of one without a `tokenizer.json`."""
+    if getattr(stage.spec, "gold", False):
+        return
+    key = next(place for place in _ASIDE if place in stage.inputs)
+    try:
+        mine, theirs = tokens_of(base.read), tokens_of(aside.read)
+    except ValueError as error:
+        yield key, str(error), "start from a model whose files are whole"
+        return
+    if mine and theirs:
+        sizes = (embedding_rows(base.config), embedding_rows(aside.config))
+        if problem := compare(mine, theirs, sizes).problem:
+            yield key, f"{other} has another vocabulary: {problem}", INSTEAD
+
+
+def _rows_of(stages: Sequence[PlannedStage], stage: PlannedStage) -> StageSpec | None:
+    """The settings of the stage whose rows a stage reads."""
+    for item in stage.inputs.values():
+        if item.accepts.produces == "rows" and isinstance(item.ref, StageRef):
+            return next(other.spec for other in stages if other.name == item.ref.name)
+    return None
 
 
 def _wrong_gguf(spec: GGUFSpec, config: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:

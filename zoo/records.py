@@ -62,6 +62,8 @@ class StageContext:
     """Stage name -> its record, for every stage that this one rests on, however far up."""
     recipe_files: Mapping[str, str] = field(default_factory=dict)
     """File name -> text: the recipe as written and its resolved lock, to be published beside what they made."""
+    name: str = ""
+    """What the recipe calls the stage, for whoever looks on; empty outside of a run."""
     device: str = "cpu"
     """`cpu`, `cuda`, `cuda:0`, ... A matter of how, not of what."""
     progress: Progress = no_progress

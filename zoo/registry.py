@@ -20,7 +20,7 @@ class StageEntry:
     version: int
     """Raised by hand when the same settings would now give another result; it is part of every key."""
     produces: str
-    """`rows`, `model`, `scores`, `files` or `publication`; what a reference to it may be used for."""
+    """`rows`, `model`, `logits`, `scores`, `files` or `publication`; what a reference to it may be used for."""
     extra: str = ""
     """The extra of the distribution that it needs."""
     needs: tuple[str, ...] = ()
@@ -40,7 +40,11 @@ STAGES: dict[str, StageEntry] = {
     "tiny": StageEntry("zoo.schema:TinySpec", "zoo.tiny:run", 1, "model", "train", _TORCH),
     "tiny-rows": StageEntry("zoo.schema:TinyRowsSpec", "zoo.data:run_tiny_rows", 1, "rows", isolated=False),
     "data": StageEntry("zoo.schema:DataSpec", "zoo.data:run", 2, "rows", isolated=False),
+    "documentation": StageEntry("zoo.schema:DocumentationSpec", "zoo.documentation:run", 1, "rows", isolated=False),
+    "probe": StageEntry("zoo.schema:ProbeSpec", "zoo.probe:run", 1, "scores", "train", _TORCH),
     "sft": StageEntry("zoo.schema:SFTSpec", "zoo.trainers.sft:run", 1, "model", "train", _TRAINING),
+    "logits": StageEntry("zoo.schema:LogitsSpec", "zoo.trainers.distill:capture", 1, "logits", "train", _TORCH),
+    "distill": StageEntry("zoo.schema:DistillSpec", "zoo.trainers.distill:run", 1, "model", "train", _TRAINING),
     "merge": StageEntry("zoo.schema:MergeSpec", "zoo.merge:run", 1, "model", "merge", ("torch", "mergekit")),
     "choose": StageEntry(
         "zoo.schema:ChooseSpec", "zoo.choose:run", 1, "model", "cards", ("matplotlib",), isolated=False

@@ -54,6 +54,8 @@ class Runner:
     device: str = "cpu"
     tiny: bool = False
     recipe_files: Mapping[str, str] = field(default_factory=dict)
+    processes: int = 1
+    """How many processes train one model, where the recipe fixes its global batch; elsewhere they would enlarge it."""
 
     def run(self, stages: list[PlannedStage], names: Iterable[str], force: Iterable[str] = ()) -> dict[str, Finished]:
         """Finish the named stages, in order, and return every stage that is finished then.
@@ -103,10 +105,19 @@ class Runner:
             lineage={name: str(finished[name].folder) for name in above if name in finished},
             recipe_files=self.recipe_files,
             seed=stage.seed,
-            device=self.device,
+            device=self._device(stage),
+            name=stage.name,
+            processes=self._processes(stage),
             scratch=str(self.cache.scratch(key)),
             out=str(self.cache.begin(key)),
         )
+
+    def _processes(self, stage: PlannedStage) -> int:
+        return self.processes if getattr(stage.spec, "global_batch", None) else 1
+
+    def _device(self, stage: PlannedStage) -> str:
+        """The first GPU for a stage that takes one: a trainer that sees several would split its batch over them."""
+        return "cuda:0" if self.device == "cuda" and self._processes(stage) == 1 else self.device
 
     def _input(self, stage: PlannedStage, item: StageInput, finished: Mapping[str, Finished]) -> Path:
         if not isinstance(item.ref, StageRef):
@@ -124,7 +135,8 @@ class Runner:
             self.watch.progressed(stage, step, total, fields)
 
         if registry.STAGES[stage.kind].isolated:
-            return _in_its_own_process(stage, job, self.cache.log_file(str(stage.key)), progress)
+            tracking = str(self.cache.root / "tracking")
+            return _in_its_own_process(stage, job, self.cache.log_file(str(stage.key)), progress, tracking)
         result = execute(job, progress, logging.getLogger("zoo.stage"))
         return result, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
@@ -158,7 +170,7 @@ class Runner:
 
 
 def _in_its_own_process(
-    stage: PlannedStage, job: Job, log_file: Path, progress: Callable[..., None]
+    stage: PlannedStage, job: Job, log_file: Path, progress: Callable[..., None], tracking: str
 ) -> tuple[StageResult, int]:
     read_end, write_end = os.pipe()
     message = Path(job.scratch) / "job.json"
@@ -170,7 +182,7 @@ def _in_its_own_process(
             stdout=log,
             stderr=subprocess.STDOUT,
             pass_fds=[write_end],
-            env={**ENVIRONMENT, **os.environ},
+            env={**ENVIRONMENT, "TRACKIO_DIR": tracking, **os.environ},
             start_new_session=True,  # Ctrl-C reaches the runner, which then ends the worker in order
         )
     os.close(write_end)

@@ -12,7 +12,7 @@ from zoo.schema import TinySpec
 
 __all__ = ["ARCHITECTURES", "make", "run"]
 
-ARCHITECTURES = ("llama", "qwen2_5_vl")
+ARCHITECTURES = ("llama", "llama-wide", "qwen2_5_vl")
 
 POSITIONS = 4096
 _MERGES = 448
@@ -57,9 +57,9 @@ def run(spec: TinySpec, ctx: StageContext) -> StageResult:
 def make(architecture: str, folder: Path, seed: int) -> None:
     """Write a checkpoint of two layers in float32 into a folder; the same seed gives the same bytes.
 
-    Raises ValueError for an architecture other than `llama` and `qwen2_5_vl`.
+    Raises ValueError for an architecture that is not one of `ARCHITECTURES`.
     """
-    makers = {"llama": _llama, "qwen2_5_vl": _qwen2_5_vl}
+    makers = {"llama": _llama, "llama-wide": _llama_wide, "qwen2_5_vl": _qwen2_5_vl}
     if architecture not in makers:
         raise ValueError(f"no tiny model of architecture {architecture!r}; there is {', '.join(makers)}")
     import torch
@@ -72,7 +72,12 @@ def make(architecture: str, folder: Path, seed: int) -> None:
     save(model, processor, folder, "float32")
 
 
-def _llama() -> tuple[Any, Any]:
+def _llama_wide() -> tuple[Any, Any]:
+    """A teacher's stand-in: the tokens of `llama`, and twice its width."""
+    return _llama(width=2)
+
+
+def _llama(width: int = 1) -> tuple[Any, Any]:
     """Like SmolLM2: tied embeddings, grouped queries, digits split one by one."""
     from tokenizers import pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -80,7 +85,7 @@ def _llama() -> tuple[Any, Any]:
     splits = [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     tokenizer = _tokenizer(splits, _SPECIAL, _CHATML, bos=_START, pad=_STOP)
     config = LlamaConfig(
-        **_language_sizes(tokenizer), tie_word_embeddings=True, bos_token_id=tokenizer.bos_token_id,
+        **_language_sizes(tokenizer, width), tie_word_embeddings=True, bos_token_id=tokenizer.bos_token_id,
         rope_parameters={"rope_type": "default", "rope_theta": 100_000.0},
     )  # fmt: skip
     return LlamaForCausalLM(config), tokenizer
@@ -119,11 +124,12 @@ def _qwen2_5_vl() -> tuple[Any, Any]:
     return model, ImageProcessor(images, tokenizer, chat_template=tokenizer.chat_template)
 
 
-def _language_sizes(tokenizer: Any) -> dict[str, Any]:
+def _language_sizes(tokenizer: Any, width: int = 1) -> dict[str, Any]:
     """Sizes of the language model; widths are multiples of 32, which q8_0 asks for."""
     return {
-        "vocab_size": len(tokenizer), "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
-        "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": POSITIONS,
+        "vocab_size": len(tokenizer), "hidden_size": 64 * width, "intermediate_size": 128 * width,
+        "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+        "max_position_embeddings": POSITIONS,
         "eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id,
     }  # fmt: skip
 

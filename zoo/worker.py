@@ -10,8 +10,11 @@ import logging
 import os
 import resource
 import signal
+import socket
+import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -36,6 +39,9 @@ ENVIRONMENT = {
 }
 """What a worker's environment says unless the user's own says otherwise."""
 
+_GRACE_SECONDS = 10.0
+"""For the first process to tell its own error before everything ends."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -51,6 +57,10 @@ class Job:
     recipe_files: Mapping[str, str]
     seed: int
     device: str
+    name: str = ""
+    """What the recipe calls the stage."""
+    processes: int = 1
+    """How many processes train the stage's model together."""
 
 
 def execute(job: Job, progress: records.Progress, log: logging.Logger) -> StageResult:
@@ -63,6 +73,7 @@ def execute(job: Job, progress: records.Progress, log: logging.Logger) -> StageR
         seed=job.seed,
         lineage={name: records.read(Path(folder)) for name, folder in job.lineage.items()},
         recipe_files=job.recipe_files,
+        name=job.name,
         device=job.device,
         progress=progress,
         log=log,
@@ -99,12 +110,52 @@ def _end_with_the_runner() -> None:
     os.killpg(0, signal.SIGKILL)
 
 
+def _start_the_others(job_file: str, count: int) -> None:
+    """Start the processes 1 to `count - 1` that train with this one, and tell all of them how to find each other.
+
+    These are the variables of torch's own launcher, from which accelerate takes them. One that ends early would leave
+    the rest waiting for it for ever, so that everything ends with it, after a moment for this one's own message.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    world = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    for rank in range(count - 1, -1, -1):
+        mine = {**world, "RANK": str(rank), "LOCAL_RANK": str(rank)}
+        if rank == 0:
+            os.environ.update(mine)
+            continue
+        command = [sys.executable, "-m", "zoo.worker", job_file]
+        other = subprocess.Popen(command, stdin=subprocess.DEVNULL, env={**os.environ, **mine})
+        threading.Thread(target=_end_with, args=(other,), daemon=True).start()
+
+
+def _end_with(other: "subprocess.Popen[bytes]") -> None:
+    if other.wait() != 0:
+        time.sleep(_GRACE_SECONDS)
+        os.killpg(0, signal.SIGKILL)
+
+
+def _help(job: Job) -> int:
+    """Be one of the others: train along, say nothing."""
+    try:
+        execute(job, records.no_progress, logging.getLogger("zoo.stage"))
+    except ZooError as error:  # the first process meets it too, and tells it
+        return error.exit_code
+    return 0
+
+
 def main() -> int:
     """Run the job that the command line names."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    threading.Thread(target=_end_with_the_runner, daemon=True).start()
     message = json.loads(Path(sys.argv[1]).read_text("utf-8"))
-    return _serve(Job(**message["job"]), message["pipe"])
+    job = Job(**message["job"])
+    if int(os.environ.get("RANK", "0")) > 0:
+        return _help(job)
+    threading.Thread(target=_end_with_the_runner, daemon=True).start()
+    if job.processes > 1:
+        _start_the_others(sys.argv[1], job.processes)
+    return _serve(job, message["pipe"])
 
 
 if __name__ == "__main__":

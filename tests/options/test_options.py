@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from zoo.options import LIBRARIES, OptionProblem, check
-from zoo.options.fields import _LORA_SETS, _TRAINER_SETS
+from zoo.options.fields import _GOLD_SETS, _LORA_SETS, _TRAINER_SETS
 from zoo.options.tables import FILES, read, version_problems
 from zoo.options.tables.generate import generate
 
@@ -65,7 +65,7 @@ def test_right_options_have_no_problem() -> None:
     assert said("trl.GRPOConfig", num_generations=4, scale_rewards=False, loss_type="dr_grpo") == ""
 
 
-@pytest.mark.parametrize("name", ["SFTConfig", "GRPOConfig"])
+@pytest.mark.parametrize("name", ["SFTConfig", "GRPOConfig", "GOLDConfig"])
 def test_what_a_stage_sets_itself_names_the_key_of_the_recipe(name: str) -> None:
     assert "`checkpoint_steps`" in said(f"trl.{name}", save_steps=5)
     assert "`dtype" in said(f"trl.{name}", bf16=True)
@@ -76,6 +76,7 @@ def test_what_a_stage_sets_itself_names_the_key_of_the_recipe(name: str) -> None
 def test_every_option_that_a_stage_sets_exists_in_the_library() -> None:
     known = set(read("trl")["SFTConfig"]) | set(read("trl")["GRPOConfig"])
     assert set(_TRAINER_SETS) <= known and len(_TRAINER_SETS) > 40
+    assert set(_GOLD_SETS) <= set(read("trl")["GOLDConfig"])
     assert set(_LORA_SETS) <= set(read("peft")["LoraConfig"])
 
 

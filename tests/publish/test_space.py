@@ -2,14 +2,13 @@
 
 import json
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from huggingface_hub import HfApi, SpaceCard
 from publications import SPEC, names, push
 
-from zoo import publish, shipped
+from zoo import publish
 from zoo.cards import checking, space_card
 from zoo.local_hub import running
 from zoo.recipe import load
@@ -33,10 +32,6 @@ stages:
   base: {kind: tiny, architecture: llama}
   publish: {kind: publish, repo: me/small, model: "stage:base", space: true}
 """
-carried = pytest.mark.skipif(
-    find_spec("zoo.space") is None or not (shipped.folder("spaces") / "agent" / "app.py").is_file(),
-    reason="this checkout has no page for Spaces",
-)
 
 
 def test_its_card_is_built_as_the_app_says_and_named_as_the_publication() -> None:
@@ -91,7 +86,6 @@ def test_a_space_without_an_evaluation_is_refused_at_its_line(tmp_path: Path) ->
         load(file)
 
 
-@carried
 def test_the_app_goes_with_its_settings_records_and_card(context: StageContext) -> None:
     spec = SPEC.model_copy(update={"space": True})
     publish.run(spec, context)
@@ -108,7 +102,6 @@ def test_the_app_goes_with_its_settings_records_and_card(context: StageContext) 
     assert "spaces/zoo/pocket-135m" in (context.out / "model" / "README.md").read_text()
 
 
-@carried
 def test_a_publication_with_its_space_is_pushed_whole(context: StageContext, tmp_path: Path) -> None:
     publish.run(SPEC.model_copy(update={"space": True}), replace(context))
     with running(tmp_path / "hub") as endpoint:

@@ -11,10 +11,15 @@ from training_rows import phone_row, write_rows
 AT_THE_END = 1000
 LORA = {"r": 4, "target_modules": "all-linear", "lora_dropout": 0.1}
 STEADY = {"per_device_train_batch_size": 4, "learning_rate": 1e-2, "lr_scheduler_type": "constant"}
+UNSIZED = {"learning_rate": 1e-2, "lr_scheduler_type": "cosine", "neftune_noise_alpha": 5.0}
 GROUPS = {**STEADY, "num_generations": 4, "max_completion_length": 40, "learning_rate": 1e-3}
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "sft of all weights": ("sft", {"trl": {**STEADY, "max_steps": 8}}),
     "sft of an adapter": ("sft", {"lora": LORA, "trl": {**STEADY, "num_train_epochs": 2}}),
+    "sft with muon": (
+        "sft",
+        {"optimizer": {"name": "muon", "learning_rate": 2e-2}, "global_batch": 4, "trl": {**UNSIZED, "max_steps": 8}},
+    ),
     "grpo of all weights": ("grpo", {"trl": {**GROUPS, "max_steps": 7, "beta": 0.01}}),
     "grpo with answers used twice": (
         "grpo",

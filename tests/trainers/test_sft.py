@@ -65,13 +65,13 @@ def test_the_tokens_of_the_record_are_those_of_the_rows(tiny_llama: Path, rows: 
 def test_the_loss_is_on_the_answer_and_its_stop_token_only(tiny_llama: Path, rows: Rows, context: Context) -> None:
     from transformers import AutoTokenizer
 
-    from zoo.trainers import preflight
+    from zoo.trainers import examples
 
     data = rows(4)
-    read = preflight.read_rows(data, ("prompt", "completion"))
     tokenizer = AutoTokenizer.from_pretrained(tiny_llama)
     assert tokenizer.pad_token == tokenizer.eos_token, "the case in which a collator could mask the stop token away"
-    trainer = sft._trainer(spec(), context(tiny_llama, data), read, tokenizer)
+    made = examples.prepare(data, tokenizer, tiny_llama, None)
+    trainer = sft._trainer(spec(), context(tiny_llama, data), made, None)
     batch = next(iter(trainer.get_train_dataloader()))
     assert batch["labels"].shape[0] == 4
     for labels in batch["labels"]:

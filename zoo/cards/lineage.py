@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from graphlib import TopologicalSorter
 
 from zoo.records import StageRecord
@@ -44,8 +45,12 @@ def hub_repo(source: str) -> tuple[str, str] | None:
 
 
 def models(records: Mapping[str, StageRecord], start: str) -> dict[str, str]:
-    """The models on a Hub that `start` began from -> their revision."""
-    sources = [start, *(source for place, source in _inputs(ancestors(records, start)) if not _is_rows(place))]
+    """The models on a Hub that `start` began from -> their revision; a teacher is none that it began from."""
+    made_of = {
+        name: replace(record, inputs={place: source for place, source in record.inputs.items() if not _taught(place)})
+        for name, record in records.items()
+    }
+    sources = [start, *(source for place, source in _inputs(ancestors(made_of, start)) if not _is_rows(place))]
     return dict(filter(None, map(hub_repo, sources)))
 
 
@@ -87,6 +92,10 @@ def _inputs(records: Mapping[str, StageRecord]) -> Iterator[tuple[str, str]]:
 
 def _keys(record: StageRecord) -> list[str]:
     return [value.removeprefix("stage:") for value in record.inputs.values() if value.startswith("stage:")]
+
+
+def _taught(place: str) -> bool:
+    return place in ("teacher", "logits")
 
 
 def _is_rows(place: str) -> bool:

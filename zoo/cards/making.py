@@ -13,6 +13,8 @@ _KEY_FIGURES = {
     "data": ("rows", "tasks"),
     "evaluate": ("success_rate",),
     "sft": ("train_loss", "tokens"),
+    "distill": ("train_loss", "divergence", "tokens"),
+    "logits": ("kept_mass", "bytes"),
     "merge": ("distance_from_base",),
 }
 _MOST_FIGURES = 3

@@ -189,7 +189,7 @@ def eval_results_yaml(scores: Mapping[str, StageRecord], model: str, repo: str) 
     return str(yaml.safe_dump(eval_result_entries_to_yaml(entries), sort_keys=False))
 
 
-_METHODS = {"sft", "grpo", "merge"}
+_METHODS = {"sft", "distill", "grpo", "merge"}
 _LANGUAGE = ["en"]
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 

@@ -4,13 +4,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 
 from zoo import options, registry
-from zoo.check import publishing
+from zoo.check import distilling, publishing
 from zoo.check.policy import policy_problems
 from zoo.check.world_model import foresight_problems
 from zoo.errors import Problem, did_you_mean
 from zoo.refs import HubRef, PathRef, StageRef
 from zoo.schema import (
     Accepts,
+    DistillSpec,
     GGUFSpec,
     GRPOSpec,
     LatencySpec,
@@ -47,6 +48,7 @@ def problems(recipe: Recipe, where: Where, *, tiny: bool = False) -> list[Proble
             *_adapters(recipe, where),
             *_exported_adapters(recipe, where),
             *foresight_problems(recipe, where),
+            *distilling.problems(recipe, where),
             *publishing.problems(recipe, where),
         ]
     )
@@ -120,6 +122,9 @@ def _options(name: str, spec: StageSpec, where: Where) -> Iterator[Problem]:
         library = "trl.SFTConfig" if isinstance(spec, SFTSpec) else "trl.GRPOConfig"
         yield from _library(name, "trl", library, spec.trl, where)
         yield from _library(name, "lora", "peft.LoraConfig", spec.lora or {}, where)
+    if isinstance(spec, DistillSpec):
+        yield from _library(name, "trl", "trl.GOLDConfig" if spec.gold else "trl.SFTConfig", spec.trl, where)
+        yield from _library(name, "lora", "peft.LoraConfig", spec.lora or {}, where)
     if isinstance(spec, MergeSpec):
         yield from _library(name, "mergekit", "mergekit", spec.mergekit, where)
 
@@ -167,7 +172,7 @@ def _adapters(recipe: Recipe, where: Where) -> Iterator[Problem]:
         ref = spec.model if spec.adapter is True else spec.adapter
         spot = where(("stages", name, "adapter"))
         trained = recipe.stages.get(ref.name) if isinstance(ref, StageRef) else None
-        if not isinstance(trained, SFTSpec | GRPOSpec) or trained.lora is None:
+        if not isinstance(trained, SFTSpec | DistillSpec | GRPOSpec) or trained.lora is None:
             yield Problem(spot, f"{ref} trains no adapter", "name a training stage with `lora:`, such as stage:sft")
         elif isinstance(trained.model, StageRef) and recipe.stages[trained.model.name].kind != "tiny":
             what = f"the adapter of {ref} belongs on {trained.model}, which is not published by itself"

@@ -32,6 +32,9 @@ def world_model_problems(name: str, spec: GRPOSpec, at: At) -> Iterator[Problem]
     for problem in options.check("peft.LoraConfig", world.lora or {}):
         shown = f"{name}.world_model.lora.{problem.path}".rstrip(".")
         yield Problem(at("world_model", "lora", *problem.path.split(".")), f"{shown}: {problem.message}", problem.hint)
+    if world.learning_rate is not None and spec.optimizer is not None:
+        what = f"{name}: optimizer: {spec.optimizer.name} puts its matrices into one group, with one rate"
+        yield Problem(at("world_model", "learning_rate"), what, "leave learning_rate out, or optimizer")
     for place, given in ((("lora",), spec.lora), (("world_model", "lora"), world.lora)):
         for option in _UNADDED if world.adapters == "together" else ():
             if (given or {}).get(option):

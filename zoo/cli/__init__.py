@@ -35,6 +35,7 @@ _COMMANDS = {
         "Let a model, an endpoint, the expert or chance act on many tasks; measure it.",
     ),
     "trace": ("zoo.cli.trace:trace", "Replay episodes that were written down."),
+    "demo": ("zoo.cli.demo:demo", "Open the page of a run or a published model: watch it act, compare its files."),
     "act": ("zoo.cli.act:act", "Let a model operate the embedded phone, step by step."),
 }
 

@@ -1,8 +1,11 @@
 """What a person sees of a run: the plan, one live line a stage, a table at the end."""
 
+import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from rich.console import Console
@@ -18,10 +21,20 @@ from rich.progress import (
 from rich.table import Table
 
 from zoo.cache import Finished
+from zoo.forecast import Forecast
 from zoo.plan import PlannedStage
 from zoo.records import Metric
 
-__all__ = ["LiveWatch", "byte_text", "metric_text", "plan_table", "results_table", "second_text"]
+__all__ = [
+    "LiveWatch",
+    "byte_text",
+    "curve",
+    "forecast_text",
+    "metric_text",
+    "plan_table",
+    "results_table",
+    "second_text",
+]
 
 _PLAIN_SECONDS = 15.0
 _KEY_METRICS = 3
@@ -105,6 +118,33 @@ def plan_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
+def forecast_text(name: str, known: Forecast) -> str:
+    """One line on a training stage: its tokens, its time, and how its batch is shared out."""
+    tokens = f"about {known.tokens:,} tokens" if known.tokens else "tokens not known before its rows are there"
+    time_ = (
+        f"about {second_text(known.seconds)}" if known.seconds else "time not known: nothing like it was trained here"
+    )
+    batch = known.batch
+    shared = f"; a batch is {batch.devices} x {batch.rows} rows in {batch.passes} passes" if batch else ""
+    return f"{name}: {tokens}, {time_}{shared}"
+
+
+def curve(history: Path, width: int = 24) -> str:
+    """The loss of a run as a small curve with its two ends: `  5.9 █▆▃▂▁▁ 0.42`; empty for a run without steps."""
+    steps = [json.loads(line) for line in history.read_text("utf-8").splitlines() if line.endswith("}")]
+    losses = [float(step["loss"]) for step in steps]
+    if not losses:
+        return ""
+    size = max(1, math.ceil(len(losses) / width))
+    points = [mean(losses[at : at + size]) for at in range(0, len(losses), size)]
+    low, span = min(points), (max(points) - min(points)) or 1.0
+    drawn = "".join(_BARS[round((point - low) / span * (len(_BARS) - 1))] for point in points)
+    return f"  {_short(losses[0])} {drawn} {_short(losses[-1])}"
+
+
+_BARS = "▁▂▃▄▅▆▇█"
+
+
 def results_table(finished: Mapping[str, Finished]) -> Table:
     """What each stage measured first; `recipes status --json` and its record have all of it."""
     table = Table(box=None, header_style="dim", pad_edge=False)
@@ -118,7 +158,10 @@ def results_table(finished: Mapping[str, Finished]) -> Table:
 
 
 def metric_text(metric: Metric) -> str:
-    """A measured number as a person reads it; a rate as a percentage with its sample and interval."""
+    """A measured number as a person reads it; a rate, which has no unit, as a percentage with sample and interval."""
+    if metric.low is not None and metric.high is not None and metric.unit:
+        interval = f"n={metric.n}, 95 % {_short(metric.low)} to {_short(metric.high)}"
+        return f"{_short(metric.value)} {metric.unit} ({interval})"
     if metric.low is not None and metric.high is not None:
         return f"{metric.value:.1%} (n={metric.n}, 95 % {metric.low:.1%} to {metric.high:.1%})"
     return f"{_short(metric.value)}{' ' + metric.unit if metric.unit else ''}"

@@ -77,7 +77,7 @@ def _role(stage: PlannedStage, place: str) -> Role:
         return "dataset"
     if stage.kind == "merge":
         return "merge parent"
-    return "teacher" if "teacher" in place else "base"
+    return "teacher" if "teacher" in place or stage.kind == "logits" else "base"
 
 
 def _data(licence: Licence) -> dict[str, Any]:

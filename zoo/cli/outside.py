@@ -65,7 +65,7 @@ class Outside:
         read = self._reader(ref, "model")
         tokenizer = json.loads(read("tokenizer_config.json") or b"{}")
         template = "chat_template" in tokenizer or read("chat_template.jinja") is not None
-        return BaseModel(config=json.loads(read("config.json") or b"{}"), has_chat_template=template)
+        return BaseModel(config=json.loads(read("config.json") or b"{}"), has_chat_template=template, read=read)
 
     def card(self, ref: HubRef, kind: Kind) -> str | None:
         """The README.md of a repository that `identify` has found; None when it has none."""

@@ -5,26 +5,29 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import click
 import yaml
 from rich.console import Console
 
-from zoo import checkpoints_on_hub, machine, preflight
+from zoo import checkpoints_on_hub, forecast, machine, preflight
 from zoo.cache import Cache, Finished, default_root
 from zoo.checkpoints_on_hub import Place, keeping
 from zoo.cli import licensing, publishing
-from zoo.cli.display import LiveWatch, plan_table, results_table, second_text
+from zoo.cli.display import LiveWatch, curve, forecast_text, plan_table, results_table, second_text
 from zoo.cli.library import find, overrides, tiny
 from zoo.cli.outside import Outside, published_texts
 from zoo.errors import CacheError, HubError, Problem, RecipeError, did_you_mean
+from zoo.forecast import Forecast
 from zoo.licences import Licence
 from zoo.plan import PlannedStage, lock, selected
 from zoo.plan import plan as make_plan
 from zoo.recipe import LoadedRecipe, load
 from zoo.refs import StageRef
 from zoo.runner import Runner, Watch
+from zoo.trainers.history import HISTORY_NAME
 
 __all__ = ["plan", "run", "status"]
 
@@ -44,12 +47,15 @@ def plan(recipe: str, overrides: tuple[str, ...], tiny: bool, offline: bool, as_
     outside = Outside(default_root(), offline or tiny)
     stages = make_plan(loaded.recipe, outside.identify, published_texts(loaded))
     needed = preflight.needs(stages, outside.base_model)
-    rows = [_row(stage, outside.cache, needed.get(stage.name)) for stage in stages]
+    known = forecast.forecasts(stages, outside.cache, outside.base_model)
+    rows = [_row(stage, outside.cache, needed.get(stage.name), known.get(stage.name)) for stage in stages]
     if as_json:
         click.echo(json.dumps({"recipe": loaded.name, "stages": rows, "unreachable": _unreachable(outside)}))
         return
     console = Console()
     _print_plan(console, loaded, outside, rows)
+    for name, one in known.items():
+        console.print(forecast_text(name, one), highlight=False)
     for name, need in needed.items():
         if problem := preflight.memory_problem(loaded.recipe.hardware, name, need):
             console.print(f"[yellow]{problem}[/]")
@@ -77,6 +83,11 @@ def plan(recipe: str, overrides: tuple[str, ...], tiny: bool, offline: bool, as_
     help="Keep finished stages and checkpoints on the Hub.",
 )
 @click.option("--device", default="auto", help="cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.")
+@click.option(
+    "--processes",
+    type=click.IntRange(1),
+    help="How many train one model whose global_batch is fixed. Default: one a GPU.",
+)
 @_offline
 @_as_json
 def run(
@@ -92,6 +103,7 @@ def run(
     yes: bool,
     kept_at: str | None,
     device: str,
+    processes: int | None,
     offline: bool,
     as_json: bool,
 ) -> None:
@@ -104,12 +116,14 @@ def run(
     with outside.cache.lock(loaded.name), outside.keeping_place(kept_at, offline) as kept:
         stages = make_plan(loaded.recipe, outside.identify, published_texts(loaded))
         names = selected(stages, first=first, last=last, only=only)
+        count = processes or machine.processes(machine.device(device))
+        forecast.forecasts(stages, outside.cache, outside.base_model, machine.device(device), count)
         licences = _before(console, loaded, outside, stages, names)
         where = publishing.target(push, yes, outside, stages, names)
         if kept:
             checkpoints_on_hub.check(kept, loaded)
             checkpoints_on_hub.restore(kept, outside.cache, stages, lambda line: console.print(line, highlight=False))
-        finished = _carry_out(console, loaded, outside, stages, names, force, device, licences, kept)
+        finished = _carry_out(console, loaded, outside, stages, names, force, (device, processes), licences, kept)
         published = publishing.publish(console, loaded, outside, finished, names, where, overwrite)
     console.print(results_table({name: done for name, done in finished.items() if name in names}))
     console.print(f"done in {second_text(time.perf_counter() - started)}")
@@ -127,7 +141,7 @@ def status(recipe: str, overrides: tuple[str, ...], tiny: bool, offline: bool, a
     """Print which stages of a recipe are finished, and where they lie."""
     loaded = load(find(recipe), overrides, tiny=tiny)
     outside = Outside(default_root(), offline or tiny)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for stage in make_plan(loaded.recipe, outside.identify, published_texts(loaded)):
         state = _state(stage, outside.cache)
         found = outside.cache.find(str(stage.key)) if state == "cached" else None
@@ -138,16 +152,25 @@ def status(recipe: str, overrides: tuple[str, ...], tiny: bool, offline: bool, a
                 "folder": str(found.folder) if found else None,
                 "log": str(outside.cache.log_file(stage.key)) if stage.key else None,
                 "metrics": {name: asdict(metric) for name, metric in found.record.metrics.items()} if found else {},
+                "history": _history(stage, outside.cache, found),
             }
         )
     if as_json:
         click.echo(json.dumps({"recipe": loaded.name, "stages": rows}))
         return
     for row in rows:
-        click.echo(f"{row['stage']:<14} {row['state']:<9} {row['folder'] or ''}")
+        drawn = curve(Path(row["history"])) if row["history"] else ""
+        click.echo(f"{row['stage']:<14} {row['state']:<9} {row['folder'] or ''}{drawn}")
 
 
-def _row(stage: PlannedStage, cache: Cache, need: Any) -> dict[str, Any]:
+def _history(stage: PlannedStage, cache: Cache, found: Finished | None) -> str | None:
+    """What a training stage logged of its steps, finished or not."""
+    folder = found.folder if found else cache.root / "scratch" / str(stage.key)
+    file = folder / HISTORY_NAME
+    return str(file) if file.is_file() else None
+
+
+def _row(stage: PlannedStage, cache: Cache, need: Any, known: Forecast | None = None) -> dict[str, Any]:
     reads = [item.ref.name if isinstance(item.ref, StageRef) else str(item.ref) for item in stage.inputs.values()]
     return {
         "stage": stage.name,
@@ -157,6 +180,7 @@ def _row(stage: PlannedStage, cache: Cache, need: Any) -> dict[str, Any]:
         "reads": list(dict.fromkeys(reads)),
         "memory_bytes": need.memory_bytes if need else None,
         "disk_bytes": need.disk_bytes if need else None,
+        **(known.as_data() if known else {}),
     }
 
 
@@ -227,7 +251,7 @@ def _carry_out(
     stages: list[PlannedStage],
     names: list[str],
     force: tuple[str, ...],
-    device: str,
+    asked: tuple[str, int | None],
     licences: Mapping[str, Licence],
     kept: Place | None,
 ) -> dict[str, Finished]:
@@ -242,7 +266,9 @@ def _carry_out(
     )
     files = {**loaded.texts, "recipe.lock.yaml": yaml.safe_dump(resolved, sort_keys=False)}
     with outside.fetcher() as fetch, _watching(console, watch, loaded, outside.cache, kept) as watching:
-        runner = Runner(outside.cache, fetch, watching, machine.device(device), loaded.tiny, files)
+        device = machine.device(asked[0])
+        processes = asked[1] or machine.processes(device)
+        runner = Runner(outside.cache, fetch, watching, device, loaded.tiny, files, processes)
         try:
             return runner.run(stages, names, force)
         finally:

@@ -23,7 +23,7 @@ from zoo.formats.exported import exported, label, size
 from zoo.latency.measuring import Job
 from zoo.prompt import Chat
 from zoo.records import Metric, Progress, StageContext, StageResult, no_progress
-from zoo.schema import DataSpec, LatencySpec
+from zoo.schema import AgentSpec, DataSpec, LatencySpec
 
 __all__ = ["TORCH", "agent_chats", "run"]
 
@@ -62,17 +62,24 @@ def run(spec: LatencySpec, ctx: StageContext) -> StageResult:
 def agent_chats(spec: LatencySpec, seed: int) -> list[Chat]:
     """Consecutive steps on held-out tasks, as the expert walks through them: every file is asked the same.
 
+    An agent with eyes is timed on the words of its screens.
+
     Raises DataError when the world has not so many.
     """
     if not spec.steps:
         return []
     tasks = -(-spec.steps // _STEPS_A_TASK)
-    data = DataSpec(kind="data", split=_SPLIT, tasks=tasks, agent=spec.agent)
+    data = DataSpec(kind="data", split=_SPLIT, tasks=tasks, agent=_reader(spec.agent))
     try:
         rows, _ = expert_rows(data, seed, no_progress)
     except ValueError as error:
         raise DataError(f"latency: `steps: {spec.steps}` is too many: {error}") from error
     return [row.prompt for row in rows[: spec.steps]]
+
+
+def _reader(agent: AgentSpec) -> AgentSpec:
+    """The agent as it reads words: files are compared on what all of them can do."""
+    return agent.model_copy(update={"pictures": "none"})
 
 
 def _sources(spec: LatencySpec, inputs: Mapping[str, Path]) -> dict[str, Path]:
@@ -114,7 +121,7 @@ def _measured(
 
 
 def _job(spec: LatencySpec, source: Path, target: Path, part: Any, threads: int | None, chats: Sequence[Chat]) -> Job:
-    agent = spec.agent.model_dump(mode="json")
+    agent = _reader(spec.agent).model_dump(mode="json")
     lengths = (spec.repeats, spec.warm_up, spec.prompt_tokens, spec.answer_tokens)
     return Job(str(source), str(target), part, threads, *lengths, chats, agent, spec.reuse, spec.lookup)
 

@@ -30,7 +30,7 @@ __all__ = [
     "grpo_rows_problem",
 ]
 
-LIBRARIES = ("trl.SFTConfig", "trl.GRPOConfig", "peft.LoraConfig", "mergekit")
+LIBRARIES = ("trl.SFTConfig", "trl.GRPOConfig", "trl.GOLDConfig", "peft.LoraConfig", "mergekit")
 
 
 def check(library: str, options: Mapping[str, Any]) -> list[OptionProblem]:

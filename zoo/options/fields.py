@@ -91,6 +91,17 @@ _TRAINER_SETS = {
     "pad_token": _TOKENIZER,
     "reward_weights": "write `weight` beside each of the stage's `rewards`",
 }
+_STAGE_SAYS = "the stage's own key of that name, or its `teacher`, `weights`, `temperature` and `rollouts`, say it"
+# Of GOLDConfig alone: some are options of GRPO too.
+_GOLD_SETS = dict.fromkeys(
+    (
+        "teacher_model_name_or_path", "teacher_model_revision", "teacher_model_init_kwargs",
+        "teacher_tokenizer_name_or_path", "use_uld_loss", "lmbda", "temperature", "max_completion_length",
+        "uld_student_temperature", "uld_teacher_temperature", "uld_crossentropy_weight", "uld_distillation_weight",
+        "max_length", "packing", "loss_type", "label_smoothing_factor",
+    ),
+    _STAGE_SAYS,
+)  # fmt: skip
 _ADAPTER = "the stage's `model` and kind say it"
 _LORA_SETS = {
     "task_type": _ADAPTER,
@@ -107,7 +118,7 @@ def check_fields(library: str, options: Mapping[str, Any]) -> Iterator[OptionPro
     """Problems of options for `trl.SFTConfig`, `trl.GRPOConfig` or `peft.LoraConfig`, in the order of the options."""
     owner, _, name = library.partition(".")
     table = read(owner)[name]
-    reserved = _LORA_SETS if owner == "peft" else _TRAINER_SETS
+    reserved = _LORA_SETS if owner == "peft" else _TRAINER_SETS | (_GOLD_SETS if name == "GOLDConfig" else {})
     usable = [field for field in table if field not in reserved]
     for option, value in options.items():
         if option in reserved:

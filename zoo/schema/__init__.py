@@ -7,12 +7,14 @@ own classes (`zoo.options`).
 
 from zoo.schema.agent import AgentSpec
 from zoo.schema.data import DataSpec, TinyRowsSpec, TinySpec
+from zoo.schema.distillation import DistillSpec, DistillWeights, LogitsSpec, RolloutSpec
 from zoo.schema.exporting import GGUFSpec, ImportanceSpec, ONNXSpec
 from zoo.schema.measuring import EvaluateSpec, Gate, LatencySpec, VerifySpec
 from zoo.schema.merging import ChooseSpec, MergeSpec, SweepScore, SweepSpec
+from zoo.schema.probing import DocumentationSpec, ProbeSpec
 from zoo.schema.publishing import PublishSpec
 from zoo.schema.recipe import Hardware, Recipe, TinyTwin
-from zoo.schema.reference import Accepts, FilesRef, ModelRef, RowsRef, ScoresRef
+from zoo.schema.reference import Accepts, FilesRef, LogitsRef, ModelRef, RowsRef, ScoresRef
 from zoo.schema.references import references
 from zoo.schema.reinforcement import (
     DenoiseSpec,
@@ -23,7 +25,7 @@ from zoo.schema.reinforcement import (
     WorldModelSpec,
 )
 from zoo.schema.settings import Settings, StageSpec
-from zoo.schema.training import GRPOSpec, SFTSpec, TrainingSpec
+from zoo.schema.training import GRPOSpec, OptimizerSpec, SFTSpec, TrainingSpec
 
 __all__ = [
     "Accepts",
@@ -31,6 +33,9 @@ __all__ = [
     "ChooseSpec",
     "DataSpec",
     "DenoiseSpec",
+    "DistillSpec",
+    "DistillWeights",
+    "DocumentationSpec",
     "DynamicSamplingSpec",
     "EnvironmentSpec",
     "EvaluateSpec",
@@ -42,12 +47,17 @@ __all__ = [
     "Hardware",
     "ImportanceSpec",
     "LatencySpec",
+    "LogitsRef",
+    "LogitsSpec",
     "MergeSpec",
     "ModelRef",
     "ONNXSpec",
+    "OptimizerSpec",
+    "ProbeSpec",
     "PublishSpec",
     "Recipe",
     "RewardSpec",
+    "RolloutSpec",
     "RowsRef",
     "SFTSpec",
     "ScoresRef",

@@ -15,8 +15,9 @@ class TinySpec(StageSpec):
     """A two-layer model of some architecture, made on the spot. Only `--tiny` puts this stage into a plan."""
 
     kind: Literal["tiny"] = "tiny"
-    architecture: Literal["llama", "qwen2_5_vl"]
-    """The architecture of the base model that it stands in for."""
+    architecture: Literal["llama", "llama-wide", "qwen2_5_vl"]
+    """The architecture of the base model that it stands in for; `llama-wide` has the tokens of `llama` and twice its
+    width, as a teacher has."""
 
 
 class TinyRowsSpec(StageSpec):

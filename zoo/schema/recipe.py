@@ -13,7 +13,7 @@ __all__ = ["Hardware", "Recipe", "TinyTwin"]
 class TinyTwin(Settings):
     """What `--tiny` changes: same graph, same code, models of two layers made on the spot, no network."""
 
-    replace: dict[str, Literal["llama", "qwen2_5_vl", "rows"]] = Field(default_factory=dict)
+    replace: dict[str, Literal["llama", "llama-wide", "qwen2_5_vl", "rows"]] = Field(default_factory=dict)
     """Repository -> the architecture of the model that stands in for it, or `rows` for a dataset."""
     set: dict[str, Any] = Field(default_factory=dict)
     """Dotted key -> value, as on the command line."""

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 from zoo.refs import Ref, parse
 
-__all__ = ["Accepts", "FilesRef", "ModelRef", "RowsRef", "ScoresRef"]
+__all__ = ["Accepts", "FilesRef", "LogitsRef", "ModelRef", "RowsRef", "ScoresRef"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ def _parse(value: Any) -> Any:
     return parse(value) if isinstance(value, str) else value
 
 
-# Written out four times because a type checker reads an alias only when it is a plain assignment.
+# Written out each time because a type checker reads an alias only when it is a plain assignment.
 
 
 _TEXT = WithJsonSchema(
@@ -34,3 +34,4 @@ ModelRef = Annotated[Ref, _READ, _WRITE, _TEXT, Accepts("model", hub="model")]
 RowsRef = Annotated[Ref, _READ, _WRITE, _TEXT, Accepts("rows", hub="dataset")]
 ScoresRef = Annotated[Ref, _READ, _WRITE, _TEXT, Accepts("scores")]
 FilesRef = Annotated[Ref, _READ, _WRITE, _TEXT, Accepts("files")]
+LogitsRef = Annotated[Ref, _READ, _WRITE, _TEXT, Accepts("logits")]

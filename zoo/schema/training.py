@@ -1,8 +1,8 @@
 """The stages that train: what they share, and what each adds."""
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from zoo.schema.agent import AgentSpec
 from zoo.schema.reference import ModelRef, RowsRef
@@ -14,9 +14,31 @@ from zoo.schema.reinforcement import (
     RewardSpec,
     WorldModelSpec,
 )
-from zoo.schema.settings import StageSpec
+from zoo.schema.settings import Settings, StageSpec
 
-__all__ = ["GRPOSpec", "RewardSpec", "SFTSpec", "TrainingSpec"]
+__all__ = ["GRPOSpec", "OptimizerSpec", "RewardSpec", "SFTSpec", "TrainingSpec"]
+
+
+class OptimizerSpec(Settings):
+    """Muon for the matrices of the hidden layers, AdamW for embeddings, norms and biases.
+
+    AdamW's side takes TRL's `learning_rate`, `weight_decay`, `adam_beta1`, `adam_beta2` and `adam_epsilon`.
+    """
+
+    name: Literal["muon"]
+    learning_rate: float | None = Field(None, gt=0)
+    """Muon's peak rate, under the same schedule as AdamW's. Updates are scaled to AdamW's size (0.2 sqrt(longer side)),
+    so that without a rate AdamW's is used."""
+    momentum: float = Field(0.95, ge=0, lt=1)
+    weight_decay: float = Field(0.0, ge=0)
+
+
+def _by_name(value: Any) -> Any:
+    """`optimizer: muon` says the same as `optimizer: {name: muon}`."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+Optimizer = Annotated[OptimizerSpec, BeforeValidator(_by_name)]
 
 
 class TrainingSpec(StageSpec):
@@ -42,9 +64,48 @@ class TrainingSpec(StageSpec):
 
 
 class SFTSpec(TrainingSpec):
-    """Supervised fine-tuning with TRL's SFTTrainer; the loss is on the answers only."""
+    """Supervised fine-tuning with TRL's SFTTrainer. What the loss is on follows from the columns of the rows:
+
+    `prompt` and `completion`: the completion. `messages` (and `tools`): every turn of the assistant. `text`: all of it,
+    which is continued pretraining.
+    """
 
     kind: Literal["sft"] = "sft"
+    optimizer: Optimizer | None = None
+    """`muon`, or its settings. Without it, TRL's `optim`, which is AdamW."""
+    global_batch: int | None = Field(None, ge=1)
+    """Rows of one optimizer step, over all devices. How many a device takes at once and how often it accumulates follow
+    from its memory. Without it, TRL's `per_device_train_batch_size` and `gradient_accumulation_steps`, and one device.
+    """
+    quantize: Literal["nf4"] | None = None
+    """QLoRA: the frozen weights in four bits while adapters are trained. Needs `lora` and bitsandbytes."""
+
+    @model_validator(mode="after")
+    def _said_once(self) -> Self:
+        twice = [name for name in _BATCH_OPTIONS if name in self.trl]
+        if self.global_batch and twice:
+            raise ValueError(f"global_batch: {self.global_batch} sets trl.{twice[0]}; leave one of them out")
+        if self.optimizer and "optim" in self.trl:
+            raise ValueError(f"optimizer: {self.optimizer.name} and trl.optim are both set; leave one of them out")
+        if self.quantize and self.lora is None:
+            raise ValueError(f"quantize: {self.quantize} freezes the weights, so lora is needed; write lora: {{r: 16}}")
+        if self.trl.get("packing") and self.trl.get("packing_strategy") == "wrapped":
+            raise ValueError("trl.packing_strategy: wrapped lets rows see each other; write bfd")
+        if self.trl.get("packing") and not self.trl.get("max_length"):
+            raise ValueError("trl.packing needs the size of a pack; write trl.max_length, such as 1024")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _later_fields_when_set(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A field that came after the first keys is written only when it says something, so that keys stay."""
+        return {name: value for name, value in write(self).items() if name not in _LATER or value is not None}
+
+
+_LATER = ("optimizer", "global_batch", "quantize")
+_BATCH_OPTIONS = ("per_device_train_batch_size", "gradient_accumulation_steps")
+
+
+_UNSET_IN_GRPO = ("data", "environment", "dynamic_sampling", "denoise", "optimizer", "world_model")
 
 
 class GRPOSpec(TrainingSpec):
@@ -52,6 +113,8 @@ class GRPOSpec(TrainingSpec):
     or on whole episodes in the agent's world (`environment`)."""
 
     kind: Literal["grpo"] = "grpo"
+    optimizer: Optimizer | None = None
+    """`muon`, or its settings. Without it, TRL's `optim`, which is AdamW."""
     data: RowsRef | None = None  # type: ignore[assignment]  # an environment stands in its place
     """The logged steps to answer."""
     environment: EnvironmentSpec | None = None
@@ -81,13 +144,14 @@ class GRPOSpec(TrainingSpec):
     def _one_source(self) -> Self:
         if (self.data is None) == (self.environment is None):
             raise ValueError("prompts come from one source; write data: stage:NAME or environment: {...}, not both")
+        if self.optimizer and "optim" in self.trl:
+            raise ValueError(f"optimizer: {self.optimizer.name} and trl.optim are both set; leave one of them out")
         return self
 
     @model_serializer(mode="wrap")
     def _later_fields_when_set(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """A field that came after the first keys is written only when it says something, so that keys stay."""
-        optional = ("data", "environment", "dynamic_sampling", "denoise", "world_model")
-        unset = {name for name in optional if getattr(self, name) is None}
+        unset = {name for name in _UNSET_IN_GRPO if getattr(self, name) is None}
         unset |= {"agent"} if self.environment is None else set()
         unset |= {"guard"} if self.guard == GuardSpec() else set()
         return {name: value for name, value in write(self).items() if name not in unset}

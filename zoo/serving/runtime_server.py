@@ -25,6 +25,7 @@ from starlette.routing import Route
 from zoo.errors import DataError, ModelError
 from zoo.serving import gbnf
 from zoo.serving.runtime import Runtime, Token
+from zoo.serving.schema_grammar import schema_grammar
 
 __all__ = ["application"]
 
@@ -146,12 +147,8 @@ def _grammar(body: Mapping[str, Any]) -> str | None:
     try:
         if wanted["type"] == "json_schema":
             schema = wanted["json_schema"]["schema"]
-        elif wanted["type"] == "json_object":
-            schema = {"type": "object"}
         elif wanted["type"] != "text":
-            raise DataError(
-                f"response_format: {wanted['type']!r} is not covered; write json_schema, json_object or text"
-            )
+            raise DataError(f"response_format: {wanted['type']!r} is not covered; write json_schema or text")
     except (KeyError, TypeError) as error:
         raise DataError(f"response_format: not one of OpenAI's: {error!r}") from error
     if schema is not None:
@@ -165,17 +162,10 @@ def _grammar(body: Mapping[str, Any]) -> str | None:
 
 
 def _schema_grammar(schema: Any) -> str:
-    """llama.cpp's own grammar of a JSON Schema, so that a schema means the same whatever serves."""
     try:
-        import xllamacpp
-    except ModuleNotFoundError as error:
-        raise DataError(
-            "a JSON Schema needs llama.cpp to be read; pip install 'edgezoo[export]', or send GBNF"
-        ) from error
-    try:
-        return str(xllamacpp.json_schema_to_grammar(json.loads(schema) if isinstance(schema, str) else schema))
-    except (RuntimeError, ValueError, TypeError) as error:
-        raise DataError(f"the JSON Schema does not read: {error}") from error
+        return schema_grammar(json.loads(schema) if isinstance(schema, str) else schema)
+    except ValueError as error:
+        raise DataError(f"guided_json: no JSON: {error}") from error
 
 
 def _text(message: Mapping[str, Any]) -> str:

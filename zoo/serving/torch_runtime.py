@@ -147,6 +147,7 @@ class TorchRuntime:
 
         if not chats:
             return []
+        self.keep(0)  # of a model with eyes, generate() leaves other positions behind than the loop's cache stands for
         started = time.perf_counter()
         inputs = self._seen(chats) if has_pictures(chats) else self._read(chats)
         clock = _StepClock(started)

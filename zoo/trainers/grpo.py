@@ -18,7 +18,8 @@ from zoo.environments import Closing, Task
 from zoo.errors import DataError, EnvironmentFailure, ModelError
 from zoo.records import Metric, StageContext, StageResult
 from zoo.schema import GRPOSpec
-from zoo.trainers import completions, loading, preflight, session
+from zoo.trainers import completions, loading, optimizers, preflight, session
+from zoo.trainers.history import write as write_history
 
 __all__ = ["run"]
 
@@ -45,6 +46,7 @@ def run(spec: GRPOSpec, ctx: StageContext) -> StageResult:
     history = [entry for entry in trainer.state.log_history if "reward" in entry]
     acting = _write_adapters(trainer.model, spec, ctx.out)
     loading.write_trained(trainer.model, processor, base, ctx.out, spec.save_dtype, acting)
+    write_history(history, ctx.out)
     notes["kept_answers"] = completions.collect(ctx.scratch / _KEPT, ctx.out / completions.COMPLETIONS_NAME)
     names = ["reward", *(f"rewards/{name}/mean" for name in trainer.reward_func_names)]
     more = [*(["success"] if spec.environment else []), *(_WORLD_MODEL if spec.world_model else [])]
@@ -163,6 +165,7 @@ def _trainer(
     )
     trainer.add_callback(Guard(spec.guard, ctx, ctx.scratch / "checkpoints"))
     loading.freeze(trainer.model, spec.freeze)
+    optimizers.install(trainer, spec.optimizer)
     return trainer
 
 

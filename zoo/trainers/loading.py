@@ -5,21 +5,52 @@ round away.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from zoo import checkpoint
-from zoo.errors import ModelError
+from zoo.errors import EnvironmentFailure, ModelError
 
-__all__ = ["ADAPTER_FOLDER", "freeze", "load_dataset", "load_model", "lora_config", "write_adapter", "write_trained"]
+__all__ = [
+    "ADAPTER_FOLDER",
+    "check_quantized",
+    "config",
+    "freeze",
+    "load_dataset",
+    "load_model",
+    "lora_config",
+    "write_adapter",
+    "write_trained",
+]
 
 ADAPTER_FOLDER = "adapter"
 
 
-def load_model(folder: Path, dtype: str, attention: str = "sdpa") -> Any:
+def config(folder: Path) -> dict[str, Any]:
+    """A checkpoint's `config.json`, which `zoo.checkpoint.facts` has found to be a language model's."""
+    checkpoint.facts(folder)
+    read: dict[str, Any] = json.loads((folder / "config.json").read_text("utf-8"))
+    return read
+
+
+def check_quantized(quantize: str | None, find: Callable[[str], object | None] = find_spec) -> None:
+    """Refuse to quantize where it cannot be done.
+
+    Raises EnvironmentFailure without bitsandbytes; its four-bit kernels run on a CPU too, only slowly.
+    """
+    if quantize and find("bitsandbytes") is None:
+        raise EnvironmentFailure(
+            f"quantize: {quantize} needs bitsandbytes, which is not installed; run: pip install 'edgezoo[qlora]', or "
+            "leave `quantize` out"
+        )
+
+
+def load_model(folder: Path, dtype: str, attention: str = "sdpa", quantize: str | None = None) -> Any:
     """The model of a checkpoint in `float32` or `bfloat16`, on the CPU; `attention` as transformers names it.
 
+    With `quantize: nf4` its linear layers hold four bits a weight and compute in `dtype` (QLoRA, arXiv 2305.14314).
     Raises ModelError when its weights are not whole.
     """
     import torch
@@ -27,7 +58,20 @@ def load_model(folder: Path, dtype: str, attention: str = "sdpa") -> Any:
 
     checkpoint.tensors(folder)
     kind = AutoModelForImageTextToText if checkpoint.facts(folder).sees_images else AutoModelForCausalLM
-    return kind.from_pretrained(folder, dtype=getattr(torch, dtype), attn_implementation=attention)
+    type_ = getattr(torch, dtype)
+    return kind.from_pretrained(
+        folder, dtype=type_, attn_implementation=attention, quantization_config=_quantization(quantize, type_)
+    )
+
+
+def _quantization(quantize: str | None, dtype: Any) -> Any:
+    if quantize is None:
+        return None
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type=quantize, bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
+    )
 
 
 def load_dataset(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Any:

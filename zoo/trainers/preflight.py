@@ -5,14 +5,22 @@ tokenizer and the headers of images.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from zoo import checkpoint
 from zoo.errors import DataError, ModelError
 
-__all__ = ["ROWS_NAME", "check_lengths", "check_template", "load_processor", "read_rows", "row_tokens"]
+__all__ = [
+    "ROWS_NAME",
+    "check_lengths",
+    "check_packing",
+    "check_template",
+    "load_processor",
+    "read_rows",
+    "row_tokens",
+]
 
 ROWS_NAME = "rows.jsonl"
 
@@ -63,6 +71,23 @@ def check_template(processor: Any, row: dict[str, Any]) -> None:
     if not stop or stop not in answered.removeprefix(asked):
         raise ModelError(
             f"the chat template does not end an answer with the stop token {stop!r}, so that no answer ends"
+        )
+
+
+def check_packing(options: Mapping[str, Any], model: Path) -> None:
+    """Refuse to pack rows where one would see another.
+
+    TRL's `bfd` gives each row positions of its own, from which transformers masks the others; `wrapped` cuts rows where
+    a pack is full and masks nothing, and a model with three-dimensional positions does not read them.
+    Raises ModelError.
+    """
+    if not (options.get("packing") or options.get("padding_free")):
+        return
+    if options.get("packing_strategy") == "wrapped":
+        raise ModelError("packing_strategy: wrapped lets rows see each other; write bfd")
+    if checkpoint.facts(model).sees_images:
+        raise ModelError(
+            "packing keeps rows apart by positions, which a model that sees images has others of; leave it"
         )
 
 

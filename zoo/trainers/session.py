@@ -2,7 +2,8 @@
 
 A checkpoint counts once it carries `whole.json`, written after everything else with the size of each file; a folder
 without it, or that no longer agrees with it, was cut off by a kill and is removed. Every step's loss is logged, so that
-the record is the same whether the run was interrupted or not.
+the record is the same whether the run was interrupted or not. Several processes may train one model: the first of them
+writes, all of them agree on where to go on.
 """
 
 import json
@@ -18,13 +19,15 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import torch
 import transformers
 from transformers import PrinterCallback, TrainerCallback
 
 from zoo.errors import ModelError
 from zoo.records import Metric, StageContext
+from zoo.trainers import history, tracking
 
-__all__ = ["last_checkpoint", "mean_of_share", "settings", "thinned", "train"]
+__all__ = ["is_first", "last_checkpoint", "mean_of_share", "processes", "settings", "thinned", "train"]
 
 _WHOLE = "whole.json"
 _FOLDER = re.compile(r"^checkpoint-(?P<step>\d+)$")
@@ -35,6 +38,9 @@ def settings(checkpoint_steps: int, ctx: StageContext) -> dict[str, Any]:
     """The options of TRL's config classes that a stage sets itself; `zoo.options` keeps recipes from setting them."""
     _quieten()
     on_cpu = ctx.device == "cpu"
+    if processes() > 1 and on_cpu:
+        # accelerate picks NCCL or nothing by itself; processors speak gloo.
+        os.environ.setdefault("ACCELERATE_USE_CPU", "true")
     if ctx.device.startswith("cuda:"):
         _see_one_gpu(int(ctx.device.partition(":")[2]))
     return {
@@ -45,7 +51,8 @@ def settings(checkpoint_steps: int, ctx: StageContext) -> dict[str, Any]:
         "save_total_limit": 2,  # the one before last is there while the last is being written
         "logging_steps": 1,
         "logging_nan_inf_filter": False,  # it would hide the loss that must stop the run
-        "report_to": "none",
+        **tracking.options(ctx),
+        "ddp_backend": "gloo" if on_cpu and processes() > 1 else None,
         "disable_tqdm": True,
         "use_cpu": on_cpu,
         # The weights' own type is the arithmetic's: no autocast beside it.
@@ -60,7 +67,7 @@ def settings(checkpoint_steps: int, ctx: StageContext) -> dict[str, Any]:
 def train(trainer: Any, ctx: StageContext) -> dict[str, Metric]:
     """Train from the last whole checkpoint, if there is one, to the end; what is logged is in `trainer.state`.
 
-    Raises ModelError when the loss or the gradient is no finite number.
+    Raises ModelError when the loss or the gradient is no finite number, and when the loss stays far above its start.
     """
     folder = Path(trainer.args.output_dir)
     watch = _Watch(ctx, folder)
@@ -82,12 +89,24 @@ def train(trainer: Any, ctx: StageContext) -> dict[str, Metric]:
     return metrics
 
 
-def last_checkpoint(folder: Path) -> Path | None:
-    """The newest whole checkpoint in a folder; those that a kill cut off are removed."""
-    for _, path in sorted(_checkpoints(folder), reverse=True):
-        if _is_whole(path):
+def processes() -> int:
+    """How many processes train this model together, as their launcher says it."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def is_first() -> bool:
+    """Whether this process is the one that writes."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def last_checkpoint(folder: Path, before: float = math.inf) -> Path | None:
+    """The newest whole checkpoint in a folder, of a step before `before`; those that a kill cut off are removed."""
+    for step, path in sorted(_checkpoints(folder), reverse=True):
+        if not _is_whole(path):
+            if is_first():
+                shutil.rmtree(path)
+        elif step < before:
             return path
-        shutil.rmtree(path)
     return None
 
 
@@ -110,16 +129,22 @@ class _AlreadyTrained(Exception):
 
 
 class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers' classes are untyped here
-    """Reports every step, stops at a loss that is no number, and marks checkpoints whole."""
+    """Reports every step, stops at a loss that is no number or has risen for good, and marks checkpoints whole."""
 
     def __init__(self, ctx: StageContext, folder: Path) -> None:
         self.ctx, self.folder = ctx, folder
+        self.rise = history.Rise()
         self.started = 0.0
         self.tokens_before = 0
         self.tokens_per_second = 0.0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.started, self.tokens_before = time.perf_counter(), state.num_input_tokens_seen
+        before = [entry for entry in state.log_history if "loss" in entry]
+        if is_first():
+            history.write(before, self.ctx.scratch)
+        for entry in before:
+            self._look_for_a_rise(entry, entry["step"])
         # transformers looks whether it is done after a step, so that a finished run would be given one more.
         if state.global_step >= state.max_steps:
             raise _AlreadyTrained
@@ -130,6 +155,9 @@ class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers' classes ar
         for name in ("loss", "grad_norm"):
             if not math.isfinite(float(logs.get(name, 0.0))):
                 raise ModelError(self._diverged(name, float(logs[name]), state.global_step))
+        self._look_for_a_rise(logs, state.global_step)
+        if is_first():
+            history.append({"step": state.global_step, **logs}, self.ctx.scratch)
         seconds = time.perf_counter() - self.started
         self.tokens_per_second = (state.num_input_tokens_seen - self.tokens_before) / seconds
         shown = {"loss": logs["loss"], "tokens_per_second": round(self.tokens_per_second, 1)}
@@ -138,12 +166,27 @@ class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers' classes ar
         self.ctx.progress(state.global_step, state.max_steps, **shown)
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        _mark_whole(self.folder / f"checkpoint-{state.global_step}")
+        if processes() > 1:
+            torch.distributed.barrier()  # each process writes its own random state into the checkpoint
+        if is_first():
+            _mark_whole(self.folder / f"checkpoint-{state.global_step}")
+
+    def _look_for_a_rise(self, logs: dict[str, float], step: int) -> None:
+        if "reward" in logs:  # the loss of a policy gradient is no distance from anything
+            return
+        begun = self.rise.add(step, float(logs["loss"]))
+        if begun is not None:
+            loss = (
+                f"the loss has been above {self.rise.bound:.3g} since step {begun}, and began at {self.rise.start:.3g}"
+            )
+            raise ModelError(f"{loss}: it diverges; {self._good(begun)}; lower `learning_rate` or `max_grad_norm`")
 
     def _diverged(self, name: str, value: float, step: int) -> str:
-        good = last_checkpoint(self.folder)
-        kept = f"the last good checkpoint is {good}" if good else "there is no checkpoint before it"
-        return f"{name} is {value} at step {step}; {kept}; lower `learning_rate` or `max_grad_norm`"
+        return f"{name} is {value} at step {step}; {self._good(step)}; lower `learning_rate` or `max_grad_norm`"
+
+    def _good(self, step: int) -> str:
+        good = last_checkpoint(self.folder, before=step)
+        return f"the last good checkpoint is {good}" if good else "there is no checkpoint before it"
 
 
 def _checkpoints(folder: Path) -> list[tuple[int, Path]]:

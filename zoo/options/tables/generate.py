@@ -18,6 +18,7 @@ _CHOICES_IN_HELP = {
     "importance_sampling_level": ("token", "sequence"),
     "multi_objective_aggregation": ("sum_then_normalize", "normalize_then_sum"),
     "vllm_mode": ("server", "colocate"),
+    "uld_token_merge_strategy": ("observed", "bayesian"),
 }
 _ALSO_BOOL = ("scale_rewards",)
 # Enumerations whose values may be joined in one string, or that the stages set themselves.
@@ -33,9 +34,11 @@ def generate(library: str) -> dict[str, Any]:
 
 def _trl() -> dict[str, Any]:
     from trl import GRPOConfig, SFTConfig
+    from trl.experimental.gold import GOLDConfig
 
     versions = {name: _minor(name) for name in ("trl", "transformers")}
-    return {"versions": versions, "SFTConfig": _dataclass(SFTConfig), "GRPOConfig": _dataclass(GRPOConfig)}
+    classes = (SFTConfig, GRPOConfig, GOLDConfig)
+    return {"versions": versions, **{config.__name__: _dataclass(config) for config in classes}}
 
 
 def _peft() -> dict[str, Any]:
@@ -126,7 +129,7 @@ def _choices(hint: Any) -> list[str]:
 def _choices_in_help(field: Any) -> list[str]:
     choices = _CHOICES_IN_HELP.get(field.name, ())
     text = field.metadata.get("help", "")
-    if gone := [choice for choice in choices if f"{choice}'" not in text]:
+    if gone := [choice for choice in choices if f"{choice}'" not in text and f'"{choice}"' not in text]:
         raise ValueError(f"the help of {field.name} no longer names {', '.join(gone)}: read it and mend the choices")
     return list(choices)
 
