@@ -60,7 +60,9 @@ def trainer(tmp_path: Path, policy: Path) -> Callable[..., WorldModelTrainer]:
         spec = spec_of(changes.pop("world_model", {"adapters": "together"}), **changes)
         tasks = grpo._tasks(spec, 7)
         rows, _ = grpo._rows_of(tasks)
-        made = grpo._trainer(spec, context(tmp_path / name, model=policy), rows, preflight.load_processor(policy), tasks)
+        made = grpo._trainer(
+            spec, context(tmp_path / name, model=policy), rows, preflight.load_processor(policy), tasks
+        )
         assert isinstance(made, WorldModelTrainer)
         return made
 

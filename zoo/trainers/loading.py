@@ -109,9 +109,7 @@ def freeze(model: Any, prefixes: Sequence[str]) -> None:
         raise ModelError("`freeze` leaves nothing to train")
 
 
-def write_trained(
-    model: Any, processor: Any, base: Path, folder: Path, dtype: str, adapter: str = "default"
-) -> None:
+def write_trained(model: Any, processor: Any, base: Path, folder: Path, dtype: str, adapter: str = "default") -> None:
     """Write what was trained as a whole checkpoint, and an adapter, if it is one, into `adapter/` beside it.
 
     `adapter` is the name of the one to write and merge, of several.
