@@ -86,7 +86,7 @@ def test_transformers_clips_as_it_did_when_that_was_overridden() -> None:
     from transformers import Trainer
 
     source = inspect.getsource(Trainer._clip_grad_norm)
-    assert hashlib.sha256(source.encode()).hexdigest()[:16] == "CLIP_DIGEST"
+    assert hashlib.sha256(source.encode()).hexdigest()[:16] == "ebfa9dc91d3088ab"
 
 
 def test_apart_the_policy_is_to_the_bit_the_one_without_a_world_model(train: Train) -> None:
@@ -134,29 +134,28 @@ def gradients(made: WorldModelTrainer, learner: str, backward: Callable[[], Any]
     return {name: value.grad for name, value in made.model.named_parameters() if "lora_" in name}
 
 
-def test_each_loss_moves_its_own_adapter_alone_with_and_without_checkpointing(
-    trainer: Callable[..., WorldModelTrainer],
-) -> None:
-    found = {}
-    for checkpointing in (False, True):
-        made = trainer(f"checkpointing-{checkpointing}", trl={"activation_checkpointing": checkpointing})
-        assert made.model.is_gradient_checkpointing == checkpointing
-        made.current_gradient_accumulation_steps = 1
-        made.model.train()
-        torch.manual_seed(0)
-        for name, value in made.model.named_parameters():
-            if "lora_B" in name:
-                torch.nn.init.normal_(value, std=0.02)
-        rows = [told_row(made, colour) for colour in ("red", "blue", "grey")]
-        found[checkpointing] = gradients(made, "world", lambda made=made, rows=rows: made._learn_world(rows))
-    plain, again = found[False], found[True]
-    assert len(plain) == 4 * 14
-    for name, gradient in plain.items():
-        if ".default." in name:
-            assert gradient is None and again[name] is None
-        else:
-            assert gradient is not None and gradient.abs().max() > 0
-            assert torch.allclose(gradient, again[name], atol=1e-7)
+def test_the_world_models_loss_moves_its_adapter_alone(trainer: Callable[..., WorldModelTrainer]) -> None:
+    made = trainer("gradients")
+    made.current_gradient_accumulation_steps = 1
+    rows = [told_row(made, colour) for colour in ("red", "blue", "grey")]
+    found = gradients(made, "world", lambda: made._learn_world(rows))
+    assert len(found) == 2 * 2 * 2 * 7  # adapters, factors, layers, matrices of a layer
+    for name, gradient in found.items():
+        moved = gradient is not None and "lora_B" in name and gradient.abs().max() > 0
+        assert moved == (".world." in name and "lora_B" in name), name
+
+
+def test_activation_checkpointing_changes_nothing(train: Train) -> None:
+    """One backward over the sum of both losses would compute the policy's activations again with the wrong adapter."""
+    for adapters in ("apart", "together"):
+        outs = [
+            train(f"{adapters}-{on}", {"adapters": adapters}, trl={"max_steps": 2, "activation_checkpointing": on})[1]
+            for on in (False, True)
+        ]
+        for name in ("policy", "world"):
+            plain, again = (adapter(out / "adapters" / name) for out in outs)
+            assert all(torch.allclose(plain[key], again[key], atol=1e-5) for key in plain)
+            assert any(value.abs().max() > 1e-4 for key, value in plain.items() if "lora_B" in key)
 
 
 def told_row(made: WorldModelTrainer, colour: str) -> Any:

@@ -5,7 +5,6 @@ is over. Nothing but the whole case counts as success, so that with the reward `
 it is complete, while its observations tell all along what it lacks.
 """
 
-
 from zoo.actions import DEFAULT_FINISH, Action
 from zoo.environments import ExpertStep, Observation, Split, Task
 from zoo.environments.desk.cases import CHOSEN, FACTS, case_of, draw_tasks
