@@ -25,7 +25,7 @@ from typing import Any
 from zoo import machine, shipped
 from zoo.actions import parse, same
 from zoo.agent import chat_of, open_environment, play
-from zoo.playground.models import grammar_for
+from zoo.answering.models import grammar_for
 from zoo.prompt import Chat
 from zoo.recipe import load
 from zoo.schema import AgentSpec

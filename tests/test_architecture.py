@@ -13,7 +13,7 @@ FLOORS = {
     1: "schema actions metrics source options estimate check json_schema formats licences action_grammar sweeps "
     "vocabularies",
     2: "recipe plan cache hub cards rewards environments checkpoint image_processor prompt index memory towers",
-    3: "data serving agent space trainers.loading trainers.session trainers.preflight trainers.optimizers "
+    3: "data serving agent answering space trainers.loading trainers.session trainers.preflight trainers.optimizers "
     "trainers.history trainers.tracking trainers.global_batch trainers.examples trainers.training_template",
     4: "probe documentation trainers merge evaluate exports verify latency publish tiny playground hub_metrics choose",
     5: "worker runner preflight checkpoints_on_hub forecast",
@@ -25,6 +25,7 @@ NEIGHBOURS = {
     "schema": {"refs"}, "check": {"schema", "options", "source"}, "estimate": {"schema"}, "json_schema": {"schema"},
     "action_grammar": {"actions", "schema"}, "sweeps": {"schema", "source"}, "prompt": {"memory"},
     "evaluate": {"playground"}, "latency": {"playground"},
+    "answering": {"agent", "serving"}, "data": {"answering", "agent", "serving"}, "trainers.preflight": {"data"},
     "preflight": {"plan"}, "forecast": {"preflight"}, "machine": {"errors"}, "runner": {"worker"}, "cli": {"local_hub"},
     "checkpoints_on_hub": {"runner"},
     "trainers.session": {"trainers.history", "trainers.tracking"}, "trainers.global_batch": {"trainers.loading"},

@@ -230,7 +230,7 @@ def test_a_missing_column_is_named_with_what_is_there(stage, dataset):
 
 
 def test_an_empty_dataset_is_refused(stage, dataset, tmp_path):
-    with pytest.raises(DataError, match=r"holds no row in data\.jsonl"):
+    with pytest.raises(DataError, match="holds no row at all"):
         stage(run, DataSpec(source="dataset"), dataset=dataset([]))
     (tmp_path / "nothing").mkdir()
     with pytest.raises(DataError, match="holds no data"):
@@ -278,3 +278,15 @@ def test_rows_of_an_agent_with_eyes_name_the_screen_that_they_ask_about(stage):
     assert first.tobytes() == environment.screenshot(marks=True).tobytes()
     assert rows[0]["prompt"][1]["content"].endswith("Current Information:")
     assert len({name for row in rows for name in row["images"]}) == len(rows) == len(list((out / "images").iterdir()))
+
+
+def test_only_the_screens_of_rows_that_are_kept_are_saved(stage):
+    whole, _ = stage(run, DataSpec(tasks=2, agent=AgentSpec(pictures="plain")))
+    out, _ = stage(run, DataSpec(tasks=2, limit=3, agent=AgentSpec(pictures="plain")))
+    rows = list(read_rows(out))
+    assert {f"images/{file.name}" for file in (out / "images").iterdir()} == {row["images"][0] for row in rows}
+    same_rows = {(row["task"], row["step"]): row for row in read_rows(whole)}
+    assert len(rows) == 3
+    for row in rows:
+        seen = same_rows[row["task"], row["step"]]["images"][0]
+        assert (out / row["images"][0]).read_bytes() == (whole / seen).read_bytes()

@@ -35,7 +35,7 @@ def test_logged_steps_have_no_next_observation(tmp_path: Path) -> None:
     ("rows", "words"),
     [
         ("{kind: data, alternatives: 2}", "write predict: observation"),
-        ("{kind: data, predict: observation, source: dataset, dataset: ./}", "write source: expert"),
+        ("{kind: data, predict: observation, source: dataset, dataset: ./}", "predict"),
         ("{kind: data, predict: observation, agent: {pictures: marks}}", "pictures: marks"),
     ],
 )

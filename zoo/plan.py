@@ -11,6 +11,7 @@ from typing import Any
 from zoo import check, fingerprint, registry
 from zoo.refs import HubRef, PathRef, Ref, StageRef
 from zoo.schema import Accepts, Recipe, StageSpec, references
+from zoo.schema.settings import IDENTITY
 
 __all__ = ["Identify", "PlannedStage", "StageInput", "lineage", "lock", "plan", "selected"]
 
@@ -51,7 +52,7 @@ class PlannedStage:
     @property
     def settings(self) -> dict[str, Any]:
         """Its settings, defaults included, without what the key holds elsewhere: the seed and the references."""
-        settings = self.spec.model_dump(mode="json", exclude={"seed"})
+        settings = self.spec.model_dump(mode="json", exclude={"seed"}, context=IDENTITY)
         for place in self.inputs:
             _blank(settings, place.split("."))
         return settings

@@ -3,6 +3,7 @@
 It reads `config.json` and `tokenizer_config.json`, never weights, and imports no torch.
 """
 
+import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,18 +12,39 @@ from pathlib import Path
 from typing import Any
 
 from zoo import estimate, registry
+from zoo.check.data import key_variables
 from zoo.errors import EnvironmentFailure, ExportError, Problem
 from zoo.estimate import Need
 from zoo.plan import PlannedStage, StageInput
 from zoo.recipe import LoadedRecipe
 from zoo.refs import HubRef, StageRef
-from zoo.schema import DistillSpec, EvaluateSpec, GGUFSpec, GRPOSpec, Hardware, ONNXSpec, SFTSpec, StageSpec
+from zoo.schema import (
+    DataSpec,
+    DistillSpec,
+    EvaluateSpec,
+    GGUFSpec,
+    GRPOSpec,
+    Hardware,
+    ONNXSpec,
+    SFTSpec,
+    StageSpec,
+)
 from zoo.vocabularies import INSTEAD, ReadFile, compare, embedding_rows, tokens_of
 
-__all__ = ["BaseModel", "base_of", "check_disk", "check_extra", "check_extras", "memory_problem", "needs", "problems"]
+__all__ = [
+    "BaseModel",
+    "base_of",
+    "check_disk",
+    "check_extra",
+    "check_extras",
+    "check_sources",
+    "memory_problem",
+    "needs",
+    "problems",
+]
 
 _MARGIN = 1.1
-_CHAT_KINDS = ("sft", "distill", "grpo", "evaluate", "verify")
+_CHAT_KINDS = ("sft", "distill", "grpo", "evaluate", "verify", "data")
 _ASIDE = ("teacher", "logits", "render")
 
 
@@ -110,6 +132,30 @@ def check_extras(stages: Iterable[PlannedStage], find: Callable[[str], object | 
         registry.load("zoo.trainers.loading:check_quantized")(getattr(stage.spec, "quantize", None), find)
 
 
+def check_sources(stages: Iterable[PlannedStage], environ: Mapping[str, str] = os.environ) -> None:
+    """Raise EnvironmentFailure when a data stage that is still to run lacks a key, a package or a runtime."""
+    lacking = [
+        f"stage {stage.name}: {problem}"
+        for stage in stages
+        if isinstance(stage.spec, DataSpec)
+        for problem in _lacking(stage.spec, environ)
+    ]
+    if lacking:
+        raise EnvironmentFailure("\n".join(lacking))
+
+
+def _lacking(spec: DataSpec, environ: Mapping[str, str]) -> Iterable[str]:
+    for variable in dict.fromkeys(key_variables(spec)):
+        if not environ.get(variable):
+            yield f"the environment variable {variable} holds no key; run: export {variable}=..."
+    if spec.package and (problem := registry.load("zoo.data.texts:package_problem")(spec.package)):
+        yield problem
+    if spec.model or spec.export:
+        entry = registry.STAGES["verify" if spec.export else "evaluate"]
+        if missing := registry.missing_modules(entry):
+            yield f"needs {', '.join(missing)}, which is not installed; run: pip install 'edgezoo[{entry.extra}]'"
+
+
 def check_extra(who: str, kind: str, find: Callable[[str], object | None] = find_spec) -> None:
     """Raise EnvironmentFailure when a kind of stage needs something that is not installed."""
     entry = registry.STAGES[kind]
@@ -144,9 +190,14 @@ def memory_problem(hardware: Hardware | None, name: str, need: Need) -> str | No
 
 def _wrong(stage: PlannedStage, model: BaseModel, base: str) -> Iterable[tuple[str, str, str]]:
     spec = stage.spec
-    if stage.kind in _CHAT_KINDS and not model.has_chat_template:
+    # An exported file brings its template along; what its repository's config says does not matter.
+    if stage.kind in _CHAT_KINDS and not model.has_chat_template and not getattr(spec, "file", ""):
         yield "model", f"{base} has no chat template", "start from an instruct model, or add chat_template.jinja to it"
-    if isinstance(spec, EvaluateSpec) and spec.agent.pictures != "none" and "vision_config" not in model.config:
+    if (
+        isinstance(spec, EvaluateSpec | DataSpec)
+        and spec.agent.pictures != "none"
+        and "vision_config" not in model.config
+    ):
         what = f"the agent sees pictures ({spec.agent.pictures}), but {base} reads text only"
         yield "model", what, "write agent: {pictures: none}, or start from a model with eyes"
     if isinstance(spec, SFTSpec | DistillSpec | GRPOSpec):

@@ -150,7 +150,7 @@ def _tiny(raw: Source) -> Source:
 
 def _replaced(node: Any, names: Mapping[str, str]) -> Any:
     if isinstance(node, dict):
-        return {key: _replaced(value, names) for key, value in node.items()}
+        return {_replaced(key, names): _replaced(value, names) for key, value in node.items()}  # keys: of a mixture
     if isinstance(node, list):
         return [_replaced(value, names) for value in node]
     if isinstance(node, str) and node.split("@")[0] in names:

@@ -39,7 +39,7 @@ _ONNX = (*_TORCH, "onnx", "onnxruntime", "onnxruntime_genai", "onnxscript", "onn
 STAGES: dict[str, StageEntry] = {
     "tiny": StageEntry("zoo.schema:TinySpec", "zoo.tiny:run", 1, "model", "train", _TORCH),
     "tiny-rows": StageEntry("zoo.schema:TinyRowsSpec", "zoo.data:run_tiny_rows", 1, "rows", isolated=False),
-    "data": StageEntry("zoo.schema:DataSpec", "zoo.data:run", 2, "rows", isolated=False),
+    "data": StageEntry("zoo.schema:DataSpec", "zoo.data:run", 2, "rows"),
     "documentation": StageEntry("zoo.schema:DocumentationSpec", "zoo.documentation:run", 1, "rows", isolated=False),
     "probe": StageEntry("zoo.schema:ProbeSpec", "zoo.probe:run", 1, "scores", "train", _TORCH),
     "sft": StageEntry("zoo.schema:SFTSpec", "zoo.trainers.sft:run", 1, "model", "train", _TRAINING),

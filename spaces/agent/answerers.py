@@ -11,9 +11,9 @@ from shelf import Loading, Shelf
 from turns import Turns
 
 from zoo.agent import Chat, Situation, chat_of
+from zoo.answering.models import grammar_for
 from zoo.errors import ModelError
 from zoo.playground import Endpoint, ask_endpoint
-from zoo.playground.models import grammar_for
 from zoo.schema import AgentSpec
 from zoo.space import SpaceSettings
 

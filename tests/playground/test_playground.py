@@ -5,6 +5,7 @@ import pytest
 from openpyxl import load_workbook
 
 from zoo.agent import expert_answers, random_answers
+from zoo.answering.models import grammar_for
 from zoo.errors import DataError, ModelError
 from zoo.playground import (
     EPISODES_NAME,
@@ -20,7 +21,6 @@ from zoo.playground import (
     write_csv,
     write_xlsx,
 )
-from zoo.playground.models import grammar_for
 from zoo.playground.scores import reasonable_operations
 from zoo.schema import AgentSpec
 from zoo.serving import Generation

@@ -8,8 +8,8 @@ from exported_onnx import OnnxExport
 
 from zoo.errors import DataError, ExportError, ModelError
 from zoo.formats import onnx_files
-from zoo.serving import AnyRuntime, open_model
-from zoo.serving.lookup import Lookup, Said
+from zoo.serving import AnyRuntime, Noise, open_model
+from zoo.serving.lookup import PATIENT, Lookup, Said
 
 SYSTEM = {"role": "system", "content": "Phone: tap(n) text(s) back() finish(message)"}
 CHATS = [
@@ -67,6 +67,19 @@ def test_answers_are_the_same_with_every_switch(runtime: AnyRuntime, grammar: st
         )
 
 
+@pytest.mark.parametrize("grammar", [None, GRAMMAR])
+def test_a_draw_is_the_same_with_every_switch(runtime: AnyRuntime, grammar: str | None) -> None:
+    drawn = []
+    for runtime.reuse, runtime.lookup in ((False, False), (True, False), (False, True), (True, True)):
+        runtime.said = Said()
+        runtime.keep(0)
+        noises = [Noise(0.8, str(number)) for number in range(len(CHATS))]
+        pairs = zip(CHATS, noises, strict=True)
+        drawn.append([runtime.generate([chat], 24, grammar, noises=[noise])[0].text for chat, noise in pairs])
+    assert all(one == drawn[0] for one in drawn)
+    assert drawn[0][0] != drawn[0][3], "the same chat, another seed"
+
+
 def test_a_stream_is_the_answer_with_every_switch(runtime: AnyRuntime) -> None:
     (plain,) = runtime.generate([CHATS[0]], 24)
     runtime.lookup = True
@@ -117,8 +130,9 @@ def test_guesses_are_what_followed_last_and_never_cross_from_one_answer_to_the_n
     assert lookup.guess(1) == [6] and lookup.guess(0) == []
     for token in (6, 7, 9):
         lookup.add(token)
-    assert lookup.guess(12) == []
-    assert Lookup(Said(), [8, 1, 2, 3, 8]).guess(12) == [1], "one token fits, so that one is guessed"
+    assert lookup.guess(12) == [], "an answer's end is not followed by the next answer"
+    assert Lookup(Said(), [8, 1, 2, 3, 8]).guess(12) == [1, 2, 3, 8]
+    assert Lookup(Said(), [8, 1, 2, 3, 8], PATIENT).guess(12) == [], "one token that fits is not enough for it"
 
 
 def test_answers_of_long_ago_are_forgotten() -> None:
@@ -126,7 +140,7 @@ def test_answers_of_long_ago_are_forgotten() -> None:
     said.note([1, 2, 3])
     for number in range(100, 1000):
         said.note([number, *range(10, 19)])
-    assert Lookup(said, [1, 2]).guess(4) == [] and Lookup(said, [999]).guess(4) == [10]
+    assert Lookup(said, [1, 2]).guess(4) == [] and Lookup(said, [999]).guess(2) == [10, 11]
     assert len(said.index.tokens) < 5000
 
 

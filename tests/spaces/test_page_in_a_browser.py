@@ -12,6 +12,7 @@ import pytest
 
 pytest.importorskip("selenium", reason="selenium is not installed: extra miniwob")
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
@@ -22,6 +23,10 @@ pytestmark = [
     pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no chromium or no chromedriver on this machine"),
 ]
 SECONDS = float(os.environ.get("PAGE_SECONDS", "180"))
+BUTTONS = """
+return [...document.querySelectorAll('button')].filter(
+  (e) => e.getClientRects().length && e.innerText.trim() === arguments[0]);
+"""
 NAMELESS = """
 const seen = (e) => e.getClientRects().length && getComputedStyle(e).visibility !== 'hidden';
 const name = (e) => (e.getAttribute('aria-label') || e.innerText || e.title || e.placeholder ||
@@ -58,8 +63,6 @@ class Person:
         return WebDriverWait(self.driver, SECONDS).until(lambda _: done())
 
     def press(self, name: str) -> None:
-        self.until(lambda: self._button(name) and self._button(name)[0].is_enabled())
-        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", self._button(name)[0])
         self.until(lambda: self._clicked(name))
 
     def choose(self, css: str, value: str) -> None:
@@ -74,15 +77,20 @@ class Person:
         return [one["message"] for one in self.driver.get_log("browser") if one["level"] == "SEVERE"]
 
     def _button(self, name: str) -> list[Any]:
-        return [one for one in self.all("button") if one.is_displayed() and one.text.strip() == name]
+        """Found in one look, since the page may be drawn anew between two."""
+        return self.driver.execute_script(BUTTONS, name)
 
     def _option(self, value: str) -> list[Any]:
         return [one for one in self.all("[role=option]") if value in one.text]
 
     def _clicked(self, name: str) -> bool:
         try:
-            self._button(name)[0].click()
-        except Exception:  # it moved while the page was drawn anew
+            (button,) = self._button(name)
+            self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", button)
+            if not button.is_enabled():
+                return False
+            button.click()
+        except (WebDriverException, ValueError):  # it moved, or is not there yet
             return False
         return True
 
@@ -151,7 +159,7 @@ def test_files_are_compared_side_by_side(person: Person) -> None:
     person.until(lambda: "Measured" in person.text("#compared-status"))
     assert "Tiny Q8_0" in person.text("#compared")
     assert person.all("#compared-bars .fill")
-    person.until(lambda: person.all("#replay pre")[0].text.strip())
+    person.until(lambda: person.all("#replay pre")[0].get_property("textContent"))
     person.press("Save as CSV")
     assert b"step_seconds" in saved(person, "comparison.csv")
     person.press("Save as picture")

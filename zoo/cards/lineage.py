@@ -7,7 +7,7 @@ from graphlib import TopologicalSorter
 
 from zoo.records import StageRecord
 
-__all__ = ["ancestors", "datasets", "drawing", "hub_repo", "models", "ordered"]
+__all__ = ["ancestors", "datasets", "drawing", "hub_repo", "is_rows", "models", "ordered"]
 
 _HUB = re.compile(r"^(?P<repo>[\w.-]+/[\w.-]+)@(?P<revision>[\w./-]+)$")
 _SHORT_COMMIT = 7
@@ -45,18 +45,20 @@ def hub_repo(source: str) -> tuple[str, str] | None:
 
 
 def models(records: Mapping[str, StageRecord], start: str) -> dict[str, str]:
-    """The models on a Hub that `start` began from -> their revision; a teacher is none that it began from."""
+    """The models on a Hub that `start` began from -> their revision; a teacher is none that it began from, nor is who
+    played the episodes that it learned."""
     made_of = {
         name: replace(record, inputs={place: source for place, source in record.inputs.items() if not _taught(place)})
         for name, record in records.items()
     }
-    sources = [start, *(source for place, source in _inputs(ancestors(made_of, start)) if not _is_rows(place))]
+    made = {name: record for name, record in ancestors(made_of, start).items() if record.kind != "data"}
+    sources = [start, *(source for place, source in _inputs(made) if not is_rows(place))]
     return dict(filter(None, map(hub_repo, sources)))
 
 
 def datasets(records: Mapping[str, StageRecord], start: str) -> dict[str, str]:
     """The datasets on a Hub that `start` was trained on -> their revision."""
-    sources = (source for place, source in _inputs(ancestors(records, start)) if _is_rows(place))
+    sources = (source for place, source in _inputs(ancestors(records, start)) if is_rows(place))
     return dict(filter(None, map(hub_repo, sources)))
 
 
@@ -94,9 +96,10 @@ def _keys(record: StageRecord) -> list[str]:
     return [value.removeprefix("stage:") for value in record.inputs.values() if value.startswith("stage:")]
 
 
+def is_rows(place: str) -> bool:
+    """Whether an input, by its place in the settings, is rows and no model."""
+    return place in ("data", "dataset") or re.fullmatch(r"mix\.\d+\.rows", place) is not None
+
+
 def _taught(place: str) -> bool:
     return place in ("teacher", "logits")
-
-
-def _is_rows(place: str) -> bool:
-    return place in ("data", "dataset")

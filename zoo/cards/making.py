@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from zoo.cards.lineage import hub_repo
+from zoo.cards.lineage import hub_repo, is_rows
 from zoo.cards.tables import figure, number, percent, size, span, table
 from zoo.records import Metric, StageRecord
 
@@ -58,7 +58,7 @@ def training_data(records: Iterable[StageRecord]) -> str:
     """One row for each set of rows that these stages made or read from a Hub; empty when there is none."""
     rows = []
     for record in records:
-        sources = [hub for place in ("data", "dataset") if (hub := hub_repo(record.inputs.get(place, "")))]
+        sources = [hub for place, source in record.inputs.items() if is_rows(place) and (hub := hub_repo(source))]
         count = _row_count(record)
         rows += [[f"`{repo}`", f"`{revision}`", record.name, count] for repo, revision in sources]
         if not sources and record.kind in ("data", "tiny-rows"):
@@ -77,7 +77,13 @@ def _scripted(record: StageRecord) -> str:
         return "rows made on the spot for the tiny twin"
     settings = record.settings
     if settings["source"] == "dataset":
-        return "a dataset in OpenPhone's columns"
+        form = settings.get("format", "openphone")
+        return "a dataset in OpenPhone's columns" if form == "openphone" else f"a dataset of the format {form}"
+    if settings["source"] == "mix":
+        return f"a mixture of {len(settings['mix'])} sources"
+    if settings["source"] == "agent":
+        keep = settings.get("keep", "successful")
+        return f"episodes of a model ({keep}), split `{settings['split']}`, {settings['tasks']:,} tasks"
     detours = f", {100 * settings['detours']:.0f} % with a detour" if settings["detours"] else ""
     return f"scripted expert, split `{settings['split']}`, {settings['tasks']:,} tasks{detours}"
 

@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterator, Mapping
 
 from zoo import options, registry
 from zoo.check import distilling, publishing
+from zoo.check.data import data_problems
 from zoo.check.policy import policy_problems
 from zoo.check.world_model import foresight_problems
 from zoo.errors import Problem, did_you_mean
 from zoo.refs import HubRef, PathRef, StageRef
 from zoo.schema import (
     Accepts,
+    DataSpec,
     DistillSpec,
     GGUFSpec,
     GRPOSpec,
@@ -125,6 +127,9 @@ def _options(name: str, spec: StageSpec, where: Where) -> Iterator[Problem]:
     if isinstance(spec, DistillSpec):
         yield from _library(name, "trl", "trl.GOLDConfig" if spec.gold else "trl.SFTConfig", spec.trl, where)
         yield from _library(name, "lora", "peft.LoraConfig", spec.lora or {}, where)
+    if isinstance(spec, DataSpec):
+        for key, what, instead in data_problems(spec):
+            yield Problem(where(("stages", name, key)), f"{name}: {what}", instead)
     if isinstance(spec, MergeSpec):
         yield from _library(name, "mergekit", "mergekit", spec.mergekit, where)
 

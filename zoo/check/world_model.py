@@ -59,9 +59,6 @@ def _rows_of_observations(name: str, spec: DataSpec, where: Callable[[Place], st
     if spec.alternatives and spec.predict == "action":
         what = f"{name}: alternatives are of use where their outcome is a row"
         yield Problem(where(("stages", name, "alternatives")), what, "write predict: observation, or leave them out")
-    if spec.predict == "observation" and spec.source != "expert":
-        what = f"{name}: a dataset with OpenPhone's columns does not say what was observed next"
-        yield Problem(where(("stages", name, "predict")), what, "write source: expert")
     if spec.predict == "observation" and spec.agent.pictures != "none":
         what = f"{name}: what is told is the screen's text, and the agent sees pictures: {spec.agent.pictures}"
         yield Problem(where(("stages", name, "predict")), what, "write agent: {pictures: none} in this stage")

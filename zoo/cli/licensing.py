@@ -77,6 +77,8 @@ def _role(stage: PlannedStage, place: str) -> Role:
         return "dataset"
     if stage.kind == "merge":
         return "merge parent"
+    if stage.kind == "data":  # who played the episodes that the rows were made of
+        return "teacher"
     return "teacher" if "teacher" in place or stage.kind == "logits" else "base"
 
 

@@ -229,6 +229,7 @@ def _before(
         raise RecipeError(wrong)
     to_do = [stage for stage in stages if stage.name in names and _state(stage, outside.cache) in ("to do", "goes on")]
     preflight.check_extras(to_do)
+    preflight.check_sources(to_do)
     preflight.check_disk(to_do, needed, outside.home)
     return licences
 

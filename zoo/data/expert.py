@@ -1,110 +1,100 @@
-"""Rows of a world's scripted expert, some after a detour, so that they also show how to come back.
+"""Episodes of a world's scripted expert, some with a detour, so that their rows also show how to come back.
 
-For an agent with eyes, each row names the picture of its screen, which is saved as it is made.
+For an agent with eyes, each step that is a row has the picture of its screen.
 """
 
 from collections import Counter
 from pathlib import Path
 from random import Random
 
-from zoo.actions import Action, write
-from zoo.data.foresight import foresight_rows
-from zoo.data.pictures import save
+from zoo.actions import Action, write_answer
+from zoo.data.pictures import Picture, save
 from zoo.data.rows import Row
-from zoo.environments import Closing, Environment, ExpertStep, PartlyKnown, Task
-from zoo.environments.choosing import EXPERT, choose_tasks
+from zoo.data.tasks import drawn_tasks
+from zoo.data.trajectories import Trajectory, TrajectoryStep, rows_of
+from zoo.environments import Closing, Environment, PartlyKnown, Task
+from zoo.environments.choosing import EXPERT
 from zoo.environments.pictures import as_png, screenshot_of
-from zoo.memory import noted
-from zoo.prompt import messages
 from zoo.records import Progress
 from zoo.registry import ENVIRONMENTS, load
 from zoo.schema import AgentSpec, DataSpec
 
-__all__ = ["expert_rows"]
+__all__ = ["expert_rows", "expert_trajectories"]
 
 _TRIES = 8
 """Wrong steps that are looked at for one that can be mended."""
 _MOST_ELEMENTS = 12
 
 
-def expert_rows(
-    spec: DataSpec, seed: int, progress: Progress, out: Path | None = None
-) -> tuple[list[Row], Counter[str]]:
-    """The steps of the expert on `spec.tasks` tasks whose way it knows, and how many episodes there were `direct` and
-    with a `detour`. Pictures go to `out`, which an agent with eyes needs.
+def expert_trajectories(
+    spec: DataSpec, seed: int, progress: Progress, screens: Path | None = None
+) -> tuple[list[Trajectory], Counter[str]]:
+    """The episodes of the expert on `spec.tasks` tasks whose way it knows, and how many there were `direct` and with a
+    `detour`. Pictures wait in the folder `screens`, which an agent with eyes needs: all of them would fill memory.
 
     Raises DataError when the split does not have so many tasks.
     """
     world = load(ENVIRONMENTS[spec.agent.world])
-    known = (EXPERT,) if isinstance(world, PartlyKnown) else ()
-    tasks = choose_tasks(world, spec.split, known, spec.tasks, seed)
-    rows: list[Row] = []
+    tasks = drawn_tasks(spec, seed, (EXPERT,) if isinstance(world, PartlyKnown) else ())
+    trajectories: list[Trajectory] = []
+    rows = 0
     kinds: Counter[str] = Counter()
     environment: Environment = world(spec.agent.observation)
     try:
         for number, task in enumerate(tasks, start=1):
             rng = Random(f"{seed} {task.id}")
-            steps, kind = _episode(spec, environment, task, rng, rng.random() < spec.detours, out, len(rows))
-            rows += steps
-            kinds[kind] += 1
-            progress(number, len(tasks), rows=len(rows))
+            trajectory = _episode(spec.agent, environment, task, rng, rng.random() < spec.detours, screens, rows)
+            trajectories.append(trajectory)
+            learned = sum(step.is_row for step in trajectory.steps)
+            kinds["direct" if learned == len(trajectory.steps) else "detour"] += 1
+            rows += learned
+            progress(number, len(tasks), rows=rows)
     finally:
         if isinstance(environment, Closing):
             environment.close()
-    return rows, kinds
+    return trajectories, kinds
+
+
+def expert_rows(spec: DataSpec, seed: int, progress: Progress) -> tuple[list[Row], Counter[str]]:
+    """The rows of `expert_trajectories`, one after the other, for an agent without eyes."""
+    trajectories, kinds = expert_trajectories(spec, seed, progress)
+    return [row for one in trajectories for _, row in rows_of(spec.agent, one)], kinds
 
 
 def _episode(
-    spec: DataSpec,
+    agent: AgentSpec,
     environment: Environment,
     task: Task,
     rng: Random,
     detour: bool,
-    out: Path | None,
+    screens: Path | None,
     before: int,
-) -> tuple[list[Row], str]:
-    """The rows of one episode. The wrong step comes before a random step of the expert's way and is no row."""
-    agent, observation = spec.agent, environment.reset(task)
+) -> Trajectory:
+    """One episode, after so many rows. The wrong step comes before a random step of the expert's way and is no row: it
+    is told with the expert's assessment, since that is what an agent that strays believes."""
+    observation = environment.reset(task)
     task = environment.task
     stray_at = rng.randrange(_way(environment)[0]) if detour else -1
-    rows: list[Row] = []
-    history: list[str] = []
-    strayed = False
+    steps: list[TrajectoryStep] = []
     while not environment.done:
         step = environment.expert()
-        wrong = _wrong_step(environment, observation, rng, agent.rounds) if len(history) == stray_at else None
-        strayed = strayed or wrong is not None
-        if wrong is None and spec.predict == "observation":
-            chat = messages(agent, task.instruction, history, observation)
-            rows += foresight_rows(spec, environment, chat, step, len(history), rng)
-        elif wrong is None:
-            picture = _picture(agent, environment, out, before + len(rows))
-            rows.append(_row(agent, task, history, observation, step, picture))
-        history.append(str(noted(agent, step.assessed(agent.style), write(wrong or step.action))))
+        wrong = _wrong_step(environment, observation, rng, agent.rounds) if len(steps) == stray_at else None
+        if wrong is None:
+            pictures = _pictures(agent, environment, screens, before + sum(step.is_row for step in steps))
+            steps.append(TrajectoryStep(observation, step.answer(agent.style), step.action, pictures=pictures))
+        else:
+            strayed = write_answer("", step.assessed(agent.style), wrong)
+            steps.append(TrajectoryStep(observation, strayed, wrong, is_row=False))
         observation = environment.step(wrong or step.action)
-    return rows, "detour" if strayed else "direct"
+    return Trajectory(task.id, task.template, task.instruction, tuple(steps))
 
 
-def _picture(agent: AgentSpec, environment: Environment, out: Path | None, number: int) -> tuple[str, ...]:
+def _pictures(agent: AgentSpec, environment: Environment, screens: Path | None, number: int) -> tuple[Picture, ...]:
     """The picture of the screen, saved under the number of its row."""
     if agent.pictures == "none":
         return ()
-    assert out is not None, "an agent with eyes needs a folder for its pictures"
-    return (save(as_png(screenshot_of(environment, agent.pictures)), out, f"{number:06}"),)
-
-
-def _row(
-    agent: AgentSpec, task: Task, history: list[str], observation: str, step: ExpertStep, images: tuple[str, ...]
-) -> Row:
-    return Row(
-        messages(agent, task.instruction, history, observation),
-        [{"role": "assistant", "content": step.answer(agent.style)}],
-        write(step.action),
-        task.id,
-        task.template,
-        len(history),
-        images,
-    )
+    assert screens is not None, "an agent with eyes needs a folder for its pictures"
+    return (screens / save(as_png(screenshot_of(environment, agent.pictures)), screens, f"{number:06}"),)
 
 
 def _wrong_step(environment: Environment, observation: str, rng: Random, rounds: int) -> Action | None:

@@ -6,18 +6,17 @@ The literal `<image>` is taken out of the text: the trainers put a picture in fr
 row of several turns.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Set
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from zoo.actions import parse, write
-from zoo.data.pictures import Picture, UnusablePicture, pictures_of, save
+from zoo.data.pictures import UnusablePicture, pictures_of
 from zoo.data.records import data_files, records
-from zoo.data.rows import Row
+from zoo.data.rows import Row, plain
+from zoo.data.samples import Dropped, Made, Sample
 from zoo.errors import DataError
 
-__all__ = ["rows_at", "survey"]
+__all__ = ["openphone_rows"]
 
 _NEEDED = ("instruction", "input", "system")
 _ANSWERS = ("output", "solution")
@@ -29,40 +28,8 @@ class Unusable(Exception):
     """Why one row is dropped. It never leaves this module."""
 
 
-class Sample(NamedTuple):
-    """One usable row of a dataset, its pictures not yet saved."""
-
-    row: Row
-    pictures: list[Picture]
-
-
-def survey(source: Path) -> tuple[list[int], Counter[str]]:
-    """Which rows, by position over all files, can be used, and why how many cannot.
-
-    Raises DataError when there is no data file, none has a row, or a column is missing.
-    """
-    usable: list[int] = []
-    dropped: Counter[str] = Counter()
-    for position, sample in enumerate(_samples(source)):
-        if isinstance(sample, Sample):
-            usable.append(position)
-        else:
-            dropped[sample] += 1
-    if not usable and not dropped:
-        raise DataError(f"{source} holds no row in {', '.join(file.name for file in data_files(source))}")
-    return usable, dropped
-
-
-def rows_at(source: Path, positions: Set[int], out: Path) -> Iterator[Row]:
-    """The rows at these positions, their pictures saved under `out/images`."""
-    for position, sample in enumerate(_samples(source)):
-        if position in positions and isinstance(sample, Sample):
-            names = tuple(save(picture, out, f"{position:06}-{at}") for at, picture in enumerate(sample.pictures))
-            yield _with_images(sample.row, names)
-
-
-def _samples(source: Path) -> Iterator[Sample | str]:
-    """Every row of every file: usable, or the reason why not."""
+def openphone_rows(source: Path) -> Made:
+    """Every row of every file, in order. Raises DataError when there is no data file, or a column is missing."""
     root = source if source.is_dir() else source.parent
     for file in data_files(source):
         for number, record in enumerate(records(file), start=1):
@@ -71,7 +38,7 @@ def _samples(source: Path) -> Iterator[Sample | str]:
             try:
                 yield _sample(record, f"{file.relative_to(root).as_posix()}:{number}", root, file.parent)
             except (Unusable, UnusablePicture) as reason:
-                yield str(reason)
+                yield Dropped(str(reason))
 
 
 def _check_columns(file: Path, record: dict[str, Any]) -> None:
@@ -99,8 +66,5 @@ def _sample(record: dict[str, Any], name: str, root: Path, folder: Path) -> Samp
         raise Unusable(f"not as many pictures as {_MARK} marks")
     system = [{"role": "system", "content": texts["system"]}] if texts["system"] else []
     prompt = [*system, {"role": "user", "content": asked.replace(_MARK, "").strip()}]
-    return Sample(Row(prompt, [{"role": "assistant", "content": answer}], write(action), name, "dataset", 0), pictures)
-
-
-def _with_images(row: Row, names: tuple[str, ...]) -> Row:
-    return Row(row.prompt, row.completion, row.solution, row.task, row.template, row.step, names)
+    row = Row(prompt, [{"role": "assistant", "content": answer}], write(action), name, "dataset", 0)
+    return Sample(plain(row), tuple(pictures))

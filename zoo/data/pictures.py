@@ -5,7 +5,7 @@ from typing import Any
 
 from zoo.errors import DataError
 
-__all__ = ["Picture", "UnusablePicture", "pictures_of", "save"]
+__all__ = ["Picture", "UnusablePicture", "pictures_of", "save", "suffix_of"]
 
 Picture = bytes | Path
 _SUFFIXES = {b"\x89PNG\r\n\x1a\n": ".png", b"\xff\xd8\xff": ".jpg"}
@@ -26,14 +26,14 @@ def pictures_of(record: dict[str, Any], root: Path, folder: Path) -> list[Pictur
     given = record.get("images") if record.get("images") is not None else record.get("image")
     pictures = [_picture(one, root, folder) for one in (given if isinstance(given, list) else [given]) if one]
     for picture in pictures:
-        _suffix(picture)
+        suffix_of(picture)
     return pictures
 
 
 def save(picture: Picture, out: Path, name: str) -> str:
     """Copy a picture to `out/images`; its path relative to `out`."""
     (out / "images").mkdir(exist_ok=True)
-    path = f"images/{name}{_suffix(picture)}"
+    path = f"images/{name}{suffix_of(picture)}"
     (out / path).write_bytes(picture if isinstance(picture, bytes) else picture.read_bytes())
     return path
 
@@ -54,7 +54,8 @@ def _picture(given: Any, root: Path, folder: Path) -> Picture:
     raise UnusablePicture("a picture that is not there")
 
 
-def _suffix(picture: Picture) -> str:
+def suffix_of(picture: Picture) -> str:
+    """How the name of a picture's file ends. Raises UnusablePicture when it is neither PNG nor JPEG."""
     if isinstance(picture, bytes):
         start = picture[:8]
     else:

@@ -9,9 +9,11 @@ from typing import Any
 
 from zoo.errors import DataError
 
-__all__ = ["ROWS_NAME", "Row", "columns", "read_rows", "write_rows"]
+__all__ = ["ROWS_NAME", "Row", "columns", "plain", "read_rows", "write_rows"]
 
 ROWS_NAME = "rows.jsonl"
+_KINDS = ("text", "messages", "prompt")
+"""Columns, one of which every row has: what a trainer does with it hangs on which."""
 
 
 @dataclass(frozen=True)
@@ -28,18 +30,21 @@ class Row:
     """Paths relative to the folder of `rows.jsonl`."""
 
 
-def write_rows(folder: Path, rows: Iterable[Row]) -> Counter[tuple[str, str]]:
-    """Write `rows.jsonl`; how many rows there are of each (template, task).
+def write_rows(folder: Path, rows: Iterable[dict[str, Any]]) -> Counter[tuple[str, str]]:
+    """Write `rows.jsonl`; how many rows there are of each (template, task), both empty where rows have none.
 
-    Raises DataError when there is no row at all.
+    Raises DataError when there is no row at all, or when rows of one file would be learned in different ways.
     """
     counts: Counter[tuple[str, str]] = Counter()
+    kinds: dict[str, int] = {}
     with (folder / ROWS_NAME).open("w", encoding="utf-8") as file:
-        for row in rows:
-            file.write(json.dumps(_plain(row), ensure_ascii=False) + "\n")
-            counts[row.template, row.task] += 1
-    if not counts:
-        raise DataError("data: no row is left to learn from; raise `tasks`, or look at the rows that were dropped")
+        for number, row in enumerate(rows, start=1):
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            counts[str(row.get("template", "")), str(row.get("task", ""))] += 1
+            kinds.setdefault(next(kind for kind in _KINDS if kind in row), number)
+    if len(kinds) > 1:
+        shown = ", ".join(f"row {number} has `{kind}`" for kind, number in kinds.items())
+        raise DataError(f"data: {shown}; a trainer learns one kind of row; make a stage of each")
     return counts
 
 
@@ -74,8 +79,8 @@ def _row(file: Path, number: int, line: str) -> dict[str, Any]:
     return row
 
 
-def _plain(row: Row) -> dict[str, Any]:
-    """In this order; without `images` where there are none, so that text rows stay text rows for a trainer."""
+def plain(row: Row) -> dict[str, Any]:
+    """Its columns in this order; without `images` where there are none, so that a trainer takes text rows for such."""
     plain = {
         "prompt": row.prompt,
         "completion": row.completion,

@@ -20,7 +20,7 @@ from zoo import machine
 from zoo.data.expert import expert_rows
 from zoo.errors import DataError, ExportError
 from zoo.formats.exported import exported, label, size
-from zoo.latency.measuring import Job
+from zoo.latency.job import Job
 from zoo.prompt import Chat
 from zoo.records import Metric, Progress, StageContext, StageResult, no_progress
 from zoo.schema import AgentSpec, DataSpec, LatencySpec

@@ -11,42 +11,20 @@ between prompts, and over consecutive steps of an agent with what the recipe swi
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from zoo.errors import ZooError
+from zoo.latency.job import Job
 from zoo.playground import ask_runtime
-from zoo.prompt import Chat
 from zoo.schema import AgentSpec
 from zoo.serving import AnyRuntime, Memory, fastest_threads, open_model, stepwise
 
-__all__ = ["Figures", "Job", "Step", "measure"]
+__all__ = ["Figures", "Step", "measure"]
 
 _CONTEXT = 4096
 """What an agent is opened with (`zoo.serving.open_model`)."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """Everything that the process is told."""
-
-    source: str
-    target: str
-    """Where the figures go."""
-    part: Literal["threads", "figures"]
-    """`threads` only finds the fastest number of threads: its loading again and again must not count as memory."""
-    threads: int | None
-    repeats: int
-    warm_up: int
-    prompt_tokens: int
-    answer_tokens: int
-    chats: Sequence[Chat]
-    """Consecutive steps."""
-    agent: Mapping[str, Any]
-    reuse: bool
-    lookup: bool
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,12 @@
 """The evaluation playground: anybody acts in any world, episode by episode, resumable, with tables in the end.
 
-`models` makes agents of models and endpoints, `session` lets one act and writes `episodes.jsonl`, `scores` measures,
-`sheets` writes tables, `judge` asks a model for its opinion. Importing this imports nothing heavy.
+`session` lets one act and writes `episodes.jsonl`, `scores` measures, `sheets` writes tables, `judge` asks a model for
+its opinion; `zoo.answering` makes agents of models and endpoints. Importing this imports nothing heavy.
 """
 
-from zoo.playground.endpoint import Endpoint, ask_endpoint
+from zoo.answering import Ask, Endpoint, ModelAgent, ask_endpoint, ask_runtime
 from zoo.playground.episodes import EPISODES_NAME, EpisodeLog, EpisodeRecord, StepRecord
 from zoo.playground.judge import Judge
-from zoo.playground.models import Ask, ModelAgent, ask_runtime
 from zoo.playground.scores import Group, groups, measures
 from zoo.playground.session import Session, choose_tasks, recorded
 from zoo.playground.sheets import write_csv, write_xlsx

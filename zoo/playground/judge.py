@@ -10,7 +10,7 @@ from typing import Any
 
 from zoo.actions import read_answer
 from zoo.agent import Chat
-from zoo.playground.endpoint import Endpoint
+from zoo.answering.endpoint import Endpoint
 from zoo.playground.episodes import EpisodeRecord
 
 __all__ = ["Judge", "question"]

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from zoo.actions import write
 from zoo.agent import Answerer, Episode, Situation, expert_answers, open_environment, play
+from zoo.answering.models import ModelAgent
 from zoo.environments import Pictured, Split, Task, choosing
 from zoo.environments.pictures import nearly_same, screenshot_of
 from zoo.errors import EpisodeLost
 from zoo.playground.episodes import EpisodeLog, EpisodeRecord, StepRecord
 from zoo.playground.judge import Judge
-from zoo.playground.models import ModelAgent
 from zoo.records import Progress, no_progress
 from zoo.schema import AgentSpec
 

@@ -6,8 +6,9 @@ own classes (`zoo.options`).
 """
 
 from zoo.schema.agent import AgentSpec
-from zoo.schema.data import DataSpec, TinyRowsSpec, TinySpec
+from zoo.schema.data import DataSpec, FilterSpec, ReasonSpec, Share, TinyRowsSpec, TinySpec
 from zoo.schema.distillation import DistillSpec, DistillWeights, LogitsSpec, RolloutSpec
+from zoo.schema.endpoint import EndpointSpec
 from zoo.schema.exporting import GGUFSpec, ImportanceSpec, ONNXSpec
 from zoo.schema.measuring import EvaluateSpec, Gate, LatencySpec, VerifySpec
 from zoo.schema.merging import ChooseSpec, MergeSpec, SweepScore, SweepSpec
@@ -37,9 +38,11 @@ __all__ = [
     "DistillWeights",
     "DocumentationSpec",
     "DynamicSamplingSpec",
+    "EndpointSpec",
     "EnvironmentSpec",
     "EvaluateSpec",
     "FilesRef",
+    "FilterSpec",
     "GGUFSpec",
     "GRPOSpec",
     "Gate",
@@ -55,6 +58,7 @@ __all__ = [
     "OptimizerSpec",
     "ProbeSpec",
     "PublishSpec",
+    "ReasonSpec",
     "Recipe",
     "RewardSpec",
     "RolloutSpec",
@@ -62,6 +66,7 @@ __all__ = [
     "SFTSpec",
     "ScoresRef",
     "Settings",
+    "Share",
     "StageSpec",
     "SweepScore",
     "SweepSpec",

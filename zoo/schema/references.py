@@ -29,6 +29,10 @@ def references(spec: BaseModel) -> Iterator[tuple[str, Ref, Accepts]]:
             yield from ((f"{name}.{index}", ref, accepts) for index, ref in enumerate(value))
         elif isinstance(value, BaseModel):
             yield from ((f"{name}.{place}", ref, inner) for place, ref, inner in references(value))
+        elif isinstance(value, tuple):
+            for index, item in enumerate(value):
+                inside = references(item) if isinstance(item, BaseModel) else ()
+                yield from ((f"{name}.{index}.{place}", ref, inner) for place, ref, inner in inside)
     if isinstance(spec, MergeSpec):
         yield from _merge_references(spec.mergekit, "mergekit")
 

@@ -2,7 +2,10 @@
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["Settings", "StageSpec"]
+__all__ = ["IDENTITY", "Settings", "StageSpec"]
+
+IDENTITY = {"for": "key"}
+"""The context of a dump that goes into a key: settings that change no result may leave themselves out of it."""
 
 
 class Settings(BaseModel):

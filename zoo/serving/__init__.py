@@ -8,6 +8,7 @@ from zoo.serving.llama_runtime import LlamaRuntime, open_gguf
 from zoo.serving.onnx_runtime import OnnxRuntime, open_onnx
 from zoo.serving.opening import AnyRuntime, Exported, fastest_threads, open_export, open_model
 from zoo.serving.runtime import Chat, Description, Generation, Memory, Runtime, Token
+from zoo.serving.sampling import Noise
 from zoo.serving.threads import ThreadSweep
 from zoo.serving.torch_runtime import TorchRuntime, open_torch
 
@@ -20,6 +21,7 @@ __all__ = [
     "Generation",
     "LlamaRuntime",
     "Memory",
+    "Noise",
     "OnnxRuntime",
     "Runtime",
     "ThreadSweep",

@@ -5,7 +5,7 @@ folder's settings recommend. Of each prompt only what the previous one did not b
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.errors import DataError, ExportError
 from zoo.serving import prompts, stepwise
-from zoo.serving.lookup import Said
+from zoo.serving.lookup import BOLD, Said
 from zoo.serving.runtime import Chat, Description, Generation, Memory, Token, memory_now
+from zoo.serving.sampling import Noise
 from zoo.serving.shipped_tokenizer import read_tokenizer
 from zoo.serving.threads import default_threads
 from zoo.serving.token_grammar import TokenGrammar
@@ -76,6 +77,7 @@ class GenaiRuntime:
         """What the last prompt and answer cost: tokens that were computed, runs of the model."""
         self.chunk = _CHUNK
         self.reuse, self.lookup, self.said = True, False, Said()
+        self.guesses: Mapping[int, int] = BOLD
 
     @property
     def chat_template(self) -> str:
@@ -100,13 +102,20 @@ class GenaiRuntime:
         """Whether an answer ends at this token."""
         return token in self.stop_ids
 
-    def generate(self, chats: Sequence[Chat], max_new_tokens: int, grammar: str | None = None) -> list[Generation]:
-        """Greedy answers, one chat after the other; with `grammar` (GBNF), only what it allows. Raises DataError when
-        one does not fit into the context."""
-        return [stepwise.answer(self, self.encode(chat), max_new_tokens, grammar) for chat in chats]
+    def generate(
+        self,
+        chats: Sequence[Chat],
+        max_new_tokens: int,
+        grammar: str | None = None,
+        *,
+        noises: Sequence[Noise] | None = None,
+    ) -> list[Generation]:
+        """Answers, one chat after the other; see `Runtime.generate`. Raises DataError when one does not fit into the
+        context."""
+        return stepwise.answers(self, [self.encode(chat) for chat in chats], max_new_tokens, grammar, noises)
 
     def stream(self, chat: Chat, max_new_tokens: int, grammar: str | None = None) -> Iterator[Token]:
-        """The answer that `generate` gives, token by token."""
+        """The greedy answer that `generate` gives, token by token."""
         return stepwise.stream(self, self.encode(chat), max_new_tokens, grammar)
 
     def logits(self, token_ids: Sequence[int], start: int = 0) -> "np.ndarray[Any, Any]":

@@ -6,7 +6,7 @@ not computed again. Steps of one agent share most of their prompt.
 
 import ctypes
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -16,8 +16,9 @@ from zoo.errors import DataError, ExportError
 from zoo.formats import gguf_header
 from zoo.serving import llama_library, prompts, stepwise
 from zoo.serving.llama_grammar import Grammar
-from zoo.serving.lookup import Said
+from zoo.serving.lookup import PATIENT, Said
 from zoo.serving.runtime import Chat, Description, Generation, Memory, Token, memory_now
+from zoo.serving.sampling import Noise
 from zoo.serving.threads import default_threads
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class LlamaRuntime:
         """What the last prompt and answer cost: tokens that were computed, runs of the model."""
         self.chunk = _BATCH
         self.reuse, self.lookup, self.said = True, False, Said()
+        self.guesses: Mapping[int, int] = PATIENT
         self._exact = exact
         parameters = library.llama_context_default_params()
         parameters.n_ctx, parameters.n_batch, parameters.n_ubatch = context, _BATCH, _BATCH
@@ -114,12 +116,19 @@ class LlamaRuntime:
         """Whether llama.cpp ends an answer at this token."""
         return bool(self._library.llama_vocab_is_eog(self._vocabulary, token))
 
-    def generate(self, chats: Sequence[Chat], max_new_tokens: int, grammar: str | None = None) -> list[Generation]:
-        """Greedy answers, one chat after the other; with `grammar` (GBNF), only what it allows.
+    def generate(
+        self,
+        chats: Sequence[Chat],
+        max_new_tokens: int,
+        grammar: str | None = None,
+        *,
+        noises: Sequence[Noise] | None = None,
+    ) -> list[Generation]:
+        """Answers, one chat after the other; with `grammar` (GBNF), only what it allows. See `Runtime.generate`.
 
         Raises DataError when a chat does not fit into the context or the grammar is none.
         """
-        return [stepwise.answer(self, self.encode(chat), max_new_tokens, grammar) for chat in chats]
+        return stepwise.answers(self, [self.encode(chat) for chat in chats], max_new_tokens, grammar, noises)
 
     def stream(self, chat: Chat, max_new_tokens: int, grammar: str | None = None) -> Iterator[Token]:
         """The answer that `generate` gives, token by token."""

@@ -4,7 +4,7 @@ Like the other runtimes it answers one chat after the other and computes of each
 not begin with. `padded_logits` runs several rows at once, padded on the left, as optimum and transformers.js do.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.errors import DataError, ExportError
 from zoo.serving import stepwise
-from zoo.serving.lookup import Said
+from zoo.serving.lookup import BOLD, Said
 from zoo.serving.runtime import Chat, Description, Generation, Memory, Token, memory_now
+from zoo.serving.sampling import Noise
 from zoo.serving.shipped_tokenizer import read_tokenizer
 from zoo.serving.threads import default_threads
 from zoo.serving.token_grammar import TokenGrammar
@@ -62,6 +63,7 @@ class OnnxRuntime:
         """What the last prompt and answer cost: tokens that were computed, runs of the model."""
         self.chunk = _CHUNK
         self.reuse, self.lookup, self.said = True, False, Said()
+        self.guesses: Mapping[int, int] = BOLD
 
     @property
     def chat_template(self) -> str:
@@ -80,12 +82,19 @@ class OnnxRuntime:
         """Whether an answer ends at this token."""
         return token in self.stop_ids
 
-    def generate(self, chats: Sequence[Chat], max_new_tokens: int, grammar: str | None = None) -> list[Generation]:
-        """Greedy answers, one chat after the other; with `grammar` (GBNF), only what it allows."""
-        return [stepwise.answer(self, self.encode(chat), max_new_tokens, grammar) for chat in chats]
+    def generate(
+        self,
+        chats: Sequence[Chat],
+        max_new_tokens: int,
+        grammar: str | None = None,
+        *,
+        noises: Sequence[Noise] | None = None,
+    ) -> list[Generation]:
+        """Answers, one chat after the other; see `Runtime.generate`."""
+        return stepwise.answers(self, [self.encode(chat) for chat in chats], max_new_tokens, grammar, noises)
 
     def stream(self, chat: Chat, max_new_tokens: int, grammar: str | None = None) -> Iterator[Token]:
-        """The answer that `generate` gives, token by token."""
+        """The greedy answer that `generate` gives, token by token."""
         return stepwise.stream(self, self.encode(chat), max_new_tokens, grammar)
 
     def logits(self, token_ids: Sequence[int], start: int = 0) -> "np.ndarray[Any, Any]":

@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from zoo.errors import EnvironmentFailure
+from zoo.serving.sampling import Noise
 
 if TYPE_CHECKING:
     import numpy as np
@@ -101,16 +102,23 @@ class Runtime(Protocol):
         as this runtime reads plain text."""
         ...
 
-    def generate(self, chats: Sequence[Chat], max_new_tokens: int, grammar: str | None = None) -> list[Generation]:
-        """Greedy answers, in order; each ends at the model's first stop token. With a grammar (GBNF), only what it
-        allows is said.
+    def generate(
+        self,
+        chats: Sequence[Chat],
+        max_new_tokens: int,
+        grammar: str | None = None,
+        *,
+        noises: Sequence[Noise] | None = None,
+    ) -> list[Generation]:
+        """Greedy answers, in order, or by chance with a noise for each; each ends at the model's first stop token. With
+        a grammar (GBNF), only what it allows is said.
 
         Raises DataError when a chat does not fit into the context or the grammar is none.
         """
         ...
 
     def stream(self, chat: Chat, max_new_tokens: int, grammar: str | None = None) -> Iterator[Token]:
-        """The answer that `generate` gives, token by token."""
+        """The greedy answer that `generate` gives, token by token."""
         ...
 
     def logits(self, token_ids: Sequence[int], start: int = 0) -> "np.ndarray[Any, Any]":

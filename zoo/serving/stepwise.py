@@ -1,17 +1,19 @@
 """The one loop that answers: a decoder is fed some tokens at a time, keeps their cache, and says what comes next.
 
-Greedy, in all four runtimes. What may be switched costs or saves time and changes no answer but for ties that rounding
-decides: `reuse` computes of a prompt only what the decoder does not hold already (steps of one agent share the start of
-their prompts), `lookup` has it check several guessed tokens at once (`zoo.serving.lookup`).
+Greedy, or by chance with a noise on the logits, in all four runtimes. What may be switched costs or saves time and
+changes no answer but for ties that rounding decides: `reuse` computes of a prompt only what the decoder does not hold
+already (steps of one agent share the start of their prompts), `lookup` has it check several guessed tokens at once
+(`zoo.serving.lookup`).
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from zoo.serving.lookup import Lookup, Said
 from zoo.serving.runtime import Generation, Token, spoken
+from zoo.serving.sampling import Noise
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     Row = np.ndarray[Any, Any]
     """Logits [V]."""
 
-__all__ = ["Choice", "Decoder", "answer", "likeliest", "logits", "step_seconds", "stream", "token_seconds"]
+__all__ = ["Choice", "Decoder", "answer", "answers", "likeliest", "logits", "step_seconds", "stream", "token_seconds"]
 
 
 class Choice(Protocol):
@@ -45,6 +47,8 @@ class Decoder(Protocol):
     reuse: bool
     lookup: bool
     said: Said
+    guesses: Mapping[int, int]
+    """How far `lookup` guesses, see `zoo.serving.lookup`."""
 
     def check_fit(self, prompt_tokens: int, new_tokens: int) -> None:
         """Raises DataError for a prompt that is empty or leaves no room for the answer."""
@@ -81,6 +85,19 @@ class _Likeliest:
         pass
 
 
+class _Drawn:
+    """What another choice takes of noisy logits: a fair draw of what it would choose from, see `Noise`."""
+
+    def __init__(self, choice: Choice, noise: Noise) -> None:
+        self._choice, self._noise = choice, noise
+
+    def choose(self, logits: "Row") -> int:
+        return self._choice.choose(self._noise(logits))
+
+    def accept(self, token: int) -> None:
+        self._choice.accept(token)
+
+
 def logits(decoder: Decoder, token_ids: Sequence[int], start: int) -> "Row":
     """Logits [T - start, V], float32, computed from nothing."""
     import numpy as np
@@ -97,12 +114,32 @@ def logits(decoder: Decoder, token_ids: Sequence[int], start: int) -> "Row":
     return rows
 
 
-def answer(decoder: Decoder, prompt: Sequence[int], max_new_tokens: int, grammar: str | None = None) -> Generation:
-    """An answer up to a stop token, the end of the grammar, or `max_new_tokens`."""
+def answers(
+    decoder: Decoder,
+    prompts: Sequence[Sequence[int]],
+    max_new_tokens: int,
+    grammar: str | None = None,
+    noises: Sequence[Noise] | None = None,
+) -> list[Generation]:
+    """Of each prompt in turn its `answer`, with its noise where there are noises."""
+    each: Sequence[Noise | None] = [None] * len(prompts) if noises is None else noises
+    return [
+        answer(decoder, prompt, max_new_tokens, grammar, noise) for prompt, noise in zip(prompts, each, strict=True)
+    ]
+
+
+def answer(
+    decoder: Decoder,
+    prompt: Sequence[int],
+    max_new_tokens: int,
+    grammar: str | None = None,
+    noise: Noise | None = None,
+) -> Generation:
+    """An answer up to a stop token, the end of the grammar, or `max_new_tokens`; with `noise`, a draw."""
     started = time.perf_counter()
     found: list[int] = []
     first = last = 0.0
-    for token in _tokens(decoder, prompt, max_new_tokens, grammar):
+    for token in _tokens(decoder, prompt, max_new_tokens, grammar, noise=noise):
         last = time.perf_counter() - started
         first = first or last
         if not decoder.is_stop(token):
@@ -140,12 +177,22 @@ def step_seconds(decoder: Decoder, steps: int) -> list[float]:
 
 
 def _tokens(
-    decoder: Decoder, prompt: Sequence[int], max_new_tokens: int, grammar: str | None, plain: bool = False
+    decoder: Decoder,
+    prompt: Sequence[int],
+    max_new_tokens: int,
+    grammar: str | None,
+    plain: bool = False,
+    noise: Noise | None = None,
 ) -> Iterator[int]:
-    """What the model says next, again and again, the stop token included; `plain` guesses nothing and never stops."""
+    """What the model says next, again and again, the stop token included; `plain` guesses nothing and never stops.
+
+    Guesses do not change a draw: a row is chosen from once, when all tokens before it are settled, so that the noise of
+    a token is the same with and without them.
+    """
     decoder.check_fit(len(prompt), max_new_tokens)
-    with decoder.choice(grammar) as choice:
-        lookup = Lookup(decoder.said, prompt) if decoder.lookup and not plain else None
+    with decoder.choice(grammar) as greedy:
+        choice = _Drawn(greedy, noise) if noise else greedy
+        lookup = Lookup(decoder.said, prompt, decoder.guesses) if decoder.lookup and not plain else None
         tokens, guess = list(prompt), list[int]()
         rows = _prefill(decoder, tokens)
         while True:

@@ -8,7 +8,7 @@ other runtime).
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from importlib.metadata import version
@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from zoo.errors import DataError, ModelError
 from zoo.serving import prompts, stepwise
-from zoo.serving.lookup import Said
+from zoo.serving.lookup import BOLD, Said
 from zoo.serving.runtime import Chat, Description, Generation, Memory, Token, memory_now
+from zoo.serving.sampling import Noise, noise_processor
 from zoo.serving.token_bytes import token_bytes
 from zoo.serving.token_grammar import TokenGrammar
 from zoo.serving.torch_vision import Eyes, has_pictures, open_eyes
@@ -96,6 +97,7 @@ class TorchRuntime:
         self.prefilled_tokens = self.calls = 0
         """What the last prompt and answer of the loop cost: tokens that were computed, runs of the model."""
         self.chunk = _CHUNK
+        self.guesses: Mapping[int, int] = BOLD
         self.reuse, self.lookup, self.said = False, False, Said()
         """Off: in bfloat16 a prompt in two parts is another sum, and whoever measures the checkpoint wants neither."""
         # The model's own copy is replaced too: generate() takes from it whatever the caller leaves at its default.
@@ -125,23 +127,30 @@ class TorchRuntime:
         """Text of tokens, special ones shown."""
         return str(self.tokenizer.decode(token_ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
-    def generate(self, chats: Sequence[Chat], max_new_tokens: int, grammar: str | None = None) -> list[Generation]:
-        """Greedy answers; without a grammar and the two switches, those of one batch. Raises DataError for pictures
-        under a grammar."""
+    def generate(
+        self,
+        chats: Sequence[Chat],
+        max_new_tokens: int,
+        grammar: str | None = None,
+        *,
+        noises: Sequence[Noise] | None = None,
+    ) -> list[Generation]:
+        """Answers; without a grammar and the two switches, those of one batch. See `Runtime.generate`. Raises DataError
+        for pictures under a grammar."""
         pictures = has_pictures(chats)
         if pictures and grammar is not None:
             raise DataError("answers about pictures are not kept to a grammar here; leave the grammar out")
         if grammar is None and (pictures or not (len(chats) == 1 and (self.reuse or self.lookup))):
-            return self._batch(chats, max_new_tokens)
-        return [stepwise.answer(self, self.encode(chat), max_new_tokens, grammar) for chat in chats]
+            return self._batch(chats, max_new_tokens, noises)
+        return stepwise.answers(self, [self.encode(chat) for chat in chats], max_new_tokens, grammar, noises)
 
     def stream(self, chat: Chat, max_new_tokens: int, grammar: str | None = None) -> Iterator[Token]:
-        """The answer that `generate` gives, token by token. Raises DataError for a chat with a picture."""
+        """The greedy answer that `generate` gives, token by token. Raises DataError for a chat with a picture."""
         if has_pictures([chat]):
             raise DataError("an answer about a picture is not streamed; call generate")
         return stepwise.stream(self, self.encode(chat), max_new_tokens, grammar)
 
-    def _batch(self, chats: Sequence[Chat], max_new_tokens: int) -> list[Generation]:
+    def _batch(self, chats: Sequence[Chat], max_new_tokens: int, noises: Sequence[Noise] | None) -> list[Generation]:
         """Each row ends at its own stop token."""
         import torch
 
@@ -152,7 +161,12 @@ class TorchRuntime:
         inputs = self._seen(chats) if has_pictures(chats) else self._read(chats)
         clock = _StepClock(started)
         with torch.inference_mode():
-            output = self.model.generate(**inputs, max_new_tokens=max_new_tokens, stopping_criteria=[clock])
+            output = self.model.generate(
+                **inputs,
+                max_new_tokens=max_new_tokens,
+                stopping_criteria=[clock],
+                logits_processor=None if noises is None else [noise_processor(noises)],
+            )
         width = inputs["input_ids"].shape[1]
         answers = [self._until_stop(row) for row in output[:, width:].tolist()]
         lengths = inputs["attention_mask"].sum(dim=1).tolist()

@@ -4,12 +4,12 @@ Nothing is ever truncated: a row that does not fit is named. What is read here a
 tokenizer and the headers of images.
 """
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from zoo import checkpoint
+from zoo import checkpoint, data
+from zoo.data import ROWS_NAME
 from zoo.errors import DataError, ModelError
 
 __all__ = [
@@ -22,8 +22,6 @@ __all__ = [
     "row_tokens",
 ]
 
-ROWS_NAME = "rows.jsonl"
-
 
 def read_rows(folder: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
     """The rows of a data stage with the columns that a trainer wants, and `images` as absolute paths where given.
@@ -31,9 +29,7 @@ def read_rows(folder: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
     Raises DataError when there are none, when a column is missing or when an image is not within the folder.
     """
     file = folder / ROWS_NAME
-    if not file.is_file():
-        raise DataError(f"{folder} has no {ROWS_NAME}; a training stage reads the rows of a `data` stage")
-    rows = list(_parsed(file))
+    rows = list(data.read_rows(folder))
     if not rows:
         raise DataError(f"{file} has no rows; raise the data stage's `tasks` or `limit`")
     for number, row in enumerate(rows, 1):
@@ -135,15 +131,6 @@ def _image_tokens(images: Sequence[str], processor: Any) -> int:
         patches = processor.image_processor.get_number_of_image_patches(height, width, {})
         tokens += patches // processor.image_processor.merge_size**2 + 2
     return tokens
-
-
-def _parsed(file: Path) -> Iterator[dict[str, Any]]:
-    with file.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                yield json.loads(line)
-            except json.JSONDecodeError as error:
-                raise DataError(f"{file}:{number} is no JSON: {error}") from error
 
 
 def _image(folder: Path, name: str, where: str) -> str:

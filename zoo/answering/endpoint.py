@@ -1,5 +1,6 @@
 """An OpenAI-compatible endpoint: chats in, answers with their cost out, several at a time, patient with busy servers.
 
+A pause that a server asks for (`Retry-After`) is kept by all threads; requests may be limited to so many a minute.
 The key is read from the environment when it is needed and is neither kept, logged nor written; no other credential of
 this machine is sent. A constrained agent is kept to its grammar by `response_format` with a JSON Schema.
 """
@@ -9,22 +10,26 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import cached_property
 from typing import Any
 
 from zoo.action_grammar import answer_schema, read_data
-from zoo.agent import Chat
+from zoo.answering.models import Ask, Numbers, numbers_of
+from zoo.answering.pace import Pace
 from zoo.environments.pictures import as_png
 from zoo.errors import EnvironmentFailure, ModelError
-from zoo.playground.models import Ask, Numbers, numbers_of
-from zoo.schema import AgentSpec
-from zoo.serving import Generation
+from zoo.schema import AgentSpec, EndpointSpec
+from zoo.serving import Chat, Generation
 
-__all__ = ["Endpoint", "ask_endpoint"]
+__all__ = ["Endpoint", "answered", "ask_endpoint", "endpoint_of", "sent"]
 
 _TRIES = 5
 _FIRST_WAIT_SECONDS = 1.0
-_ANSWER_SECONDS = 120.0
+_LONGEST_WAIT_SECONDS = 300.0
+"""A server that asks for more is out of quota rather than busy."""
 _SHOWN_CHARACTERS = 300
 _OK = 200
 _BUSY = frozenset({408, 409, 429, 500, 502, 503, 504})
@@ -40,6 +45,9 @@ class Endpoint:
     key_variable: str = "OPENAI_API_KEY"
     """The environment variable that holds the key; unset, none is sent."""
     parallel: int = 4
+    answer_seconds: float = 120.0
+    """How long one answer may take."""
+    pace: Pace = field(default_factory=Pace, repr=False, compare=False)
 
     def complete(
         self,
@@ -47,8 +55,12 @@ class Endpoint:
         tokens: int,
         schema: Mapping[str, Any] | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        *,
+        temperature: float = 0.0,
+        seed: int | None = None,
     ) -> Generation:
-        """One answer, greedy. A busy server is asked again, with pauses of 1, 2, 4 and 8 s.
+        """One answer, greedy unless there is a temperature. A busy server is asked again, with pauses of 1, 2, 4 and
+        8 s, or as long as it says.
 
         Raises ModelError when the server refuses, is not there, stays busy, or speaks another protocol.
         """
@@ -56,9 +68,10 @@ class Endpoint:
 
         wait = _FIRST_WAIT_SECONDS
         for attempt in range(1, _TRIES + 1):
+            self.pace.wait(sleep)
             started = time.perf_counter()
             try:
-                response = self._post(chat, tokens, schema)
+                response = self._post(self._body(chat, tokens, schema, temperature, seed))
             except httpx2.HTTPError as error:
                 problem = f"{type(error).__name__}: {error}"
             else:
@@ -67,25 +80,46 @@ class Endpoint:
                 problem = f"status {response.status_code}: {response.text[:_SHOWN_CHARACTERS]}"
                 if response.status_code not in _BUSY:
                     raise ModelError(f"{self.url}: refuses model {self.model!r}: {problem}")
+                self._keep_pause(response)
             if attempt < _TRIES:
                 sleep(wait)
                 wait *= 2
         raise ModelError(f"{self.url}: no answer after {_TRIES} tries: {problem}")
 
-    def _post(self, chat: Chat, tokens: int, schema: Mapping[str, Any] | None) -> Any:
-        """The plain request. The Hub's own client rewrites a schema for another kind of server, and would send the
-        Hub's token to whoever is asked."""
-        import httpx2
-
-        body: dict[str, Any] = {"model": self.model, "messages": [_sent(message) for message in chat]}
-        body |= {"max_tokens": tokens, "temperature": 0}
+    def _body(
+        self, chat: Chat, tokens: int, schema: Mapping[str, Any] | None, temperature: float, seed: int | None
+    ) -> dict[str, Any]:
+        body = {"model": self.model, "messages": sent(chat), "max_tokens": tokens, "temperature": temperature}
+        if seed is not None:
+            body["seed"] = seed
         if schema is not None:
             described = {"name": "answer", "schema": schema, "strict": True}
             body["response_format"] = {"type": "json_schema", "json_schema": described}
+        return body
+
+    @cached_property
+    def _client(self) -> Any:
+        """One for all requests: to make one costs more than a short answer on loopback."""
+        import httpx2
+
+        return httpx2.Client(timeout=self.answer_seconds)
+
+    def _post(self, body: Mapping[str, Any]) -> Any:
+        """The plain request. The Hub's own client rewrites a schema for another kind of server, and would send the
+        Hub's token to whoever is asked."""
         key = os.environ.get(self.key_variable)
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         url = f"{self.url.rstrip('/')}/chat/completions"
-        return httpx2.post(url, json=body, headers=headers, timeout=_ANSWER_SECONDS)
+        return self._client.post(url, json=body, headers=headers)
+
+    def _keep_pause(self, response: Any) -> None:
+        """Hold all threads for as long as the server asks. Raises ModelError when that is too long to wait."""
+        seconds = _pause_seconds(response.headers.get("Retry-After", ""))
+        if seconds > _LONGEST_WAIT_SECONDS:
+            raise ModelError(
+                f"{self.url}: asks to wait {seconds:.0f} s; run the same command again then, it goes on from here"
+            )
+        self.pace.hold(seconds)
 
     def _generation(self, response: Any, seconds: float) -> Generation:
         """`first_token_seconds` is the whole time: what is not streamed has no first token."""
@@ -100,6 +134,24 @@ class Endpoint:
         return Generation(str(text), spent[0], spent[1], seconds, seconds)
 
 
+def endpoint_of(spec: EndpointSpec) -> Endpoint:
+    """The endpoint that a recipe names."""
+    pace = Pace(spec.requests_per_minute)
+    return Endpoint(spec.url, spec.model, spec.key_variable or "", spec.parallel, spec.answer_seconds, pace)
+
+
+def _pause_seconds(said: str) -> float:
+    """`Retry-After`, in seconds or as a date (RFC 9110, 10.2.3); 0 for what is neither."""
+    if said.strip().isdecimal():
+        return float(said)
+    try:
+        until = parsedate_to_datetime(said)
+    except ValueError:
+        return 0.0
+    aware = until if until.tzinfo else until.replace(tzinfo=UTC)
+    return max(0.0, (aware - datetime.now(UTC)).total_seconds())
+
+
 def ask_endpoint(spec: AgentSpec, endpoint: Endpoint) -> Ask:
     """An endpoint as a model, `endpoint.parallel` chats at a time.
 
@@ -109,11 +161,7 @@ def ask_endpoint(spec: AgentSpec, endpoint: Endpoint) -> Ask:
         raise EnvironmentFailure(f"{endpoint.url}: no endpoint; write http://host:port/v1")
 
     def one(chat: Chat, shown: Sequence[int]) -> Generation:
-        if not spec.constrained:
-            return endpoint.complete(chat, spec.answer_tokens)
-        said = endpoint.complete(chat, spec.answer_tokens, answer_schema(shown))
-        text = read_data(said.text)
-        return Generation(text, said.tokens, said.prompt_tokens, said.first_token_seconds, said.seconds)
+        return answered(spec, chat, shown, endpoint.complete)
 
     def ask(chats: Sequence[Chat], numbers: Numbers | None = None) -> list[Generation]:
         with ThreadPoolExecutor(endpoint.parallel) as pool:
@@ -122,8 +170,21 @@ def ask_endpoint(spec: AgentSpec, endpoint: Endpoint) -> Ask:
     return ask
 
 
+def answered(spec: AgentSpec, chat: Chat, shown: Sequence[int], complete: Callable[..., Generation]) -> Generation:
+    """An agent's answer by `complete(chat, tokens, schema)`; a constrained agent is kept to the schema of the numbers
+    that it is shown."""
+    if not spec.constrained:
+        return complete(chat, spec.answer_tokens)
+    said = complete(chat, spec.answer_tokens, answer_schema(shown))
+    return replace(said, text=read_data(said.text))
+
+
+def sent(chat: Chat) -> list[dict[str, Any]]:
+    """A chat as OpenAI's protocol has it: a picture is a PNG in a data URL."""
+    return [_sent(message) for message in chat]
+
+
 def _sent(message: Mapping[str, Any]) -> dict[str, Any]:
-    """A message as OpenAI's protocol has it: a picture is a PNG in a data URL."""
     content = message["content"]
     if isinstance(content, str):
         return dict(message)

@@ -5,7 +5,7 @@ they answer anything.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import signature
 from typing import Any, Protocol
@@ -84,7 +84,7 @@ def ask_runtime(spec: AgentSpec, runtime: Runtime) -> Ask:
     return ask
 
 
-def numbers_of(chats: Sequence[Chat], numbers: Numbers | None) -> Numbers:
+def numbers_of(chats: Sequence[Sequence[Mapping[str, Any]]], numbers: Numbers | None) -> Numbers:
     """The numbers that are given, else those in the words of each chat."""
     return [numbers_on(words_of(chat[-1])) for chat in chats] if numbers is None else numbers
 
