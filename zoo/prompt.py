@@ -14,7 +14,7 @@ from zoo.dialects import dialect_of
 from zoo.memory import CountTokens, about_tokens, remembered
 from zoo.schema import AgentSpec
 
-__all__ = ["Chat", "messages", "pictures_in", "system_text", "with_picture", "words_of"]
+__all__ = ["Chat", "foresight", "messages", "pictures_in", "system_text", "with_picture", "words_of"]
 
 Chat = list[dict[str, Any]]
 """Messages with `role` and `content`: a text, or parts, each a text or an image, as transformers' templates take them:
@@ -48,6 +48,7 @@ _OPENPHONE = "\n".join(
         "<CALLED_FUNCTION>one call</CALLED_FUNCTION>",
     )
 )
+_THEN = "Then the screen shows:"
 _TERSE = "Phone: tap(n) text(s) long_press(n) swipe(n, direction, dist) back() home() wait(s) finish(message)"
 
 
@@ -87,6 +88,15 @@ def messages(
         screen = "" if seen else f"\n{observation}"
         user = f"Task: {instruction}\nPast: {' '.join(shown) or 'none'}\nScreen:{screen}"
     return [{"role": "system", "content": system_text(spec)}, {"role": "user", "content": user}]
+
+
+def foresight(chat: Chat, answer: str) -> Chat:
+    """What a world model is asked: after this chat and the agent's answer to it, what is observed next.
+
+    >>> [message["role"] for message in foresight([{"role": "user", "content": "Task: ..."}], "back()")]
+    ['user', 'assistant', 'user']
+    """
+    return [*chat, {"role": "assistant", "content": answer}, {"role": "user", "content": _THEN}]
 
 
 def with_picture(chat: Chat, picture: Any) -> Chat:

@@ -84,6 +84,7 @@ ENVIRONMENTS: dict[str, str] = {
     "android": "zoo.environments.android:AndroidEnvironment",
     "arithmetic": "zoo.environments.interpreter:ArithmeticEnvironment",
     "arithmetic-alone": "zoo.environments.interpreter:AloneEnvironment",
+    "desk": "zoo.environments.desk:DeskEnvironment",
 }
 
 DIALECTS: dict[str, str] = {

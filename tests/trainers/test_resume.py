@@ -41,6 +41,18 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
             | {"max_steps": 7},
         },
     ),
+    "grpo beside a world model": (
+        "grpo",
+        {
+            "environment": {"tasks": 6, "samples": 1},
+            "agent": {"style": "terse", "observation": "terse", "rounds": 2, "answer_tokens": 24},
+            "rewards": [{"name": "readable"}],
+            "lora": LORA,
+            "world_model": {"adapters": "together", "learning_rate": 1e-2, "samples": 1},
+            "trl": {name: value for name, value in GROUPS.items() if name != "max_completion_length"}
+            | {"max_steps": 7},
+        },
+    ),
 }
 
 

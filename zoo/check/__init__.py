@@ -7,6 +7,7 @@ from zoo import options, registry
 from zoo.check import distilling, publishing
 from zoo.check.data import data_problems
 from zoo.check.policy import policy_problems
+from zoo.check.world_model import foresight_problems
 from zoo.check.worlds import world_problems
 from zoo.errors import Problem, did_you_mean
 from zoo.refs import HubRef, PathRef, StageRef
@@ -53,6 +54,7 @@ def problems(recipe: Recipe, where: Where, *, tiny: bool = False) -> list[Proble
             *_measured_types(recipe, where),
             *_adapters(recipe, where),
             *_exported_adapters(recipe, where),
+            *foresight_problems(recipe, where),
             *distilling.problems(recipe, where),
             *publishing.problems(recipe, where),
         ]

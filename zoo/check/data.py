@@ -10,7 +10,7 @@ _EPISODES = frozenset({"split", "tasks"})
 _NO_WAY_BACK = frozenset({"miniwob", "android"})
 _NO_SCREEN = frozenset({"arithmetic", "arithmetic-alone"})
 _OF_SOURCE: Mapping[str, frozenset[str]] = {
-    "expert": _EPISODES | {"detours"},
+    "expert": _EPISODES | {"detours", "predict", "alternatives"},
     "agent": _EPISODES | {"model", "export", "file", "endpoint", "tries", "temperature", "keep", "batch"},
     "dataset": frozenset({"dataset", "format", "turns", "column", "package", "files", "text_characters"}),
     "mix": frozenset({"mix", "turns", "column", "files", "text_characters"}),
@@ -39,6 +39,10 @@ def data_problems(spec: DataSpec) -> Iterator[tuple[str, str, str]]:
     if spec.filters.strict_answers and spec.agent.world in _NO_SCREEN:
         what = f"strict_answers asks for three tags, and the agent of {spec.agent.world} has others"
         yield "filters", what, "leave strict_answers out"
+    if spec.predict == "observation" and spec.agent.world in _NO_WAY_BACK:
+        yield "predict", f"{spec.agent.world} cannot be copied to try out calls", "name another world"
+    if spec.predict == "observation" and spec.reason:
+        yield "reason", "rows that tell an observation have no call to explain", "leave reason out"
     if spec.reason and (spec.source == "dataset" and spec.format == "text"):
         yield "reason", "plain text has no call that a teacher could explain", "leave reason out"
 

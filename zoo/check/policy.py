@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 
 from zoo import options, registry
+from zoo.check.world_model import world_model_problems
 from zoo.errors import Problem, did_you_mean
 from zoo.schema import GRPOSpec, Hardware
 from zoo.source import Place
@@ -22,6 +23,7 @@ def policy_problems(name: str, spec: GRPOSpec, where: Where, hardware: Hardware 
     yield from _rewards(name, spec, at)
     yield from _vllm(name, spec, at, hardware)
     yield from _denoised(name, spec, at)
+    yield from world_model_problems(name, spec, at)
     if spec.environment:
         yield from _world(name, spec, at)
 

@@ -9,6 +9,7 @@ from zoo.data.androidlab import traces
 from zoo.data.chats import chats
 from zoo.data.expert import expert_trajectories
 from zoo.data.filters import Choice, choose, wrong_length
+from zoo.data.foresight import foresight_rows
 from zoo.data.mixing import mixed
 from zoo.data.notes import asked_note, filter_note, teacher_metrics, teacher_notes
 from zoo.data.openphone import openphone_rows
@@ -67,6 +68,11 @@ def run(spec: DataSpec, ctx: StageContext) -> StageResult:
 
 def _expert(spec: DataSpec, ctx: StageContext) -> _Source:
     trajectories, episodes = expert_trajectories(spec, ctx.seed, ctx.progress, ctx.scratch)
+    if spec.predict == "observation":
+        notes = {"episodes": dict(sorted(episodes.items()))}
+        return _Source(
+            lambda: (Sample(plain(row)) for row in foresight_rows(spec, ctx.seed, trajectories)), notes=notes
+        )
     return _of_trajectories(spec, trajectories, {"episodes": dict(sorted(episodes.items()))})
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Session", "choose_tasks", "recorded"]
 
-_FREE_EXPERTS = frozenset({"phone", "phone-ten"})
+_FREE_EXPERTS = frozenset({"phone", "phone-ten", "desk"})
 """Worlds where asking the expert for its whole way costs no browser and no device."""
 _WAITING = frozenset({"miniwob", "android"})
 """Worlds whose steps wait for another program, so that threads help."""

@@ -17,7 +17,14 @@ from zoo.schema.publishing import PublishSpec
 from zoo.schema.recipe import Hardware, Recipe, TinyTwin
 from zoo.schema.reference import Accepts, FilesRef, LogitsRef, ModelRef, RowsRef, ScoresRef
 from zoo.schema.references import references
-from zoo.schema.reinforcement import DenoiseSpec, DynamicSamplingSpec, EnvironmentSpec, GuardSpec, RewardSpec
+from zoo.schema.reinforcement import (
+    DenoiseSpec,
+    DynamicSamplingSpec,
+    EnvironmentSpec,
+    GuardSpec,
+    RewardSpec,
+    WorldModelSpec,
+)
 from zoo.schema.settings import Settings, StageSpec
 from zoo.schema.training import GRPOSpec, OptimizerSpec, SFTSpec, TrainingSpec
 
@@ -68,5 +75,6 @@ __all__ = [
     "TinyTwin",
     "TrainingSpec",
     "VerifySpec",
+    "WorldModelSpec",
     "references",
 ]

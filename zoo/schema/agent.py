@@ -12,10 +12,10 @@ __all__ = ["AgentSpec"]
 class AgentSpec(Settings):
     """How the agent is asked, what it remembers, and when an episode ends."""
 
-    world: Literal["phone", "phone-ten", "miniwob", "android", "arithmetic", "arithmetic-alone"] = "phone"
+    world: Literal["phone", "phone-ten", "miniwob", "android", "desk", "arithmetic", "arithmetic-alone"] = "phone"
     """The environment that it acts in: the phone with four apps, the one with ten, which also disturbs, MiniWoB++ in a
-    real browser, or an Android device over adb. `arithmetic`: generated questions with a Python interpreter as tool, in
-    ReTool's tags; `arithmetic-alone`: the same questions without it."""
+    real browser, an Android device over adb, or a service desk whose clerk says which datum is missing. `arithmetic`:
+    generated questions with a Python interpreter as tool, in ReTool's tags; `arithmetic-alone`: the same without it."""
     style: Literal["openphone", "terse"] = "openphone"
     """`openphone`: OpenPhone's system text and its three-tag answer. `terse`: the same three tags with a system text of
     one line and short contents, since a weak model is hurt by long reasoning."""

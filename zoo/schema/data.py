@@ -139,6 +139,12 @@ class DataSpec(StageSpec):
     """For `source: agent`: episodes that step side by side."""
     reason: ReasonSpec | None = None
     """A teacher that writes the reasoning of rows whose call is known."""
+    predict: Literal["action", "observation"] = "action"
+    """For `source: expert`: what a row's completion is. `action`: the expert's answer. `observation`: what is observed
+    after it, for a world model before reinforcement (Early Experience's implicit world modelling, arXiv 2510.08558)."""
+    alternatives: int = Field(0, ge=0)
+    """For `predict: observation`: at each of the expert's states, so many calls that are not the expert's are tried
+    too, and what they lead to is a row. None of them makes the episode go on."""
     filters: FilterSpec = FilterSpec()
     mix: Annotated[tuple[Share, ...], BeforeValidator(_shares, json_schema_input_type=_MIX)] = ()
     """For `source: mix`: `{stage:demos: 0.7, owner/dataset@revision: 0.3}`. Without `limit`, as many rows as there can

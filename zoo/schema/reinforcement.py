@@ -6,7 +6,7 @@ from pydantic import Field
 
 from zoo.schema.settings import Settings
 
-__all__ = ["DenoiseSpec", "DynamicSamplingSpec", "EnvironmentSpec", "GuardSpec", "RewardSpec"]
+__all__ = ["DenoiseSpec", "DynamicSamplingSpec", "EnvironmentSpec", "GuardSpec", "RewardSpec", "WorldModelSpec"]
 
 
 class RewardSpec(Settings):
@@ -70,6 +70,24 @@ class DenoiseSpec(Settings):
     """From the so-many-th time in a row on, an identical answer has no advantage above 0; null: never."""
     spare_prefix: bool = True
     """Whether the steps of a failed episode up to the last that reached a sub-goal have no advantage below 0."""
+
+
+class WorldModelSpec(Settings):
+    """A world model that learns from the same rollouts: to tell the next observation from the state and the answer."""
+
+    adapters: Literal["together", "apart", "shared"] = "together"
+    """`together`: two adapters, the policy's and the world model's, both active in every pass; each loss moves its own
+    alone, and whoever acts has both. `apart`: each is active alone, so that the policy is the one that there would be
+    without a world model, which comes beside it. `shared`: one adapter (or all weights, without `lora`) learns both."""
+    lora: dict[str, Any] | None = None
+    """peft's LoraConfig of the world model's adapter, verbatim. Without it, the stage's `lora`."""
+    weight: float = Field(1.0, gt=0)
+    """What its loss, the mean over tokens of observations, is multiplied by."""
+    learning_rate: float | None = Field(None, gt=0)
+    """Of its adapter, with the schedule of the policy's. Without it, the policy's."""
+    samples: int | None = Field(None, ge=1)
+    """Steps of an episode whose next observation is learned, on the average of a batch; beyond that, steps are left out
+    at random. Without it, all are: also those of episodes that teach the policy nothing."""
 
 
 class GuardSpec(Settings):

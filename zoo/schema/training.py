@@ -6,7 +6,14 @@ from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, mode
 
 from zoo.schema.agent import AgentSpec
 from zoo.schema.reference import ModelRef, RowsRef
-from zoo.schema.reinforcement import DenoiseSpec, DynamicSamplingSpec, EnvironmentSpec, GuardSpec, RewardSpec
+from zoo.schema.reinforcement import (
+    DenoiseSpec,
+    DynamicSamplingSpec,
+    EnvironmentSpec,
+    GuardSpec,
+    RewardSpec,
+    WorldModelSpec,
+)
 from zoo.schema.settings import Settings, StageSpec
 
 __all__ = ["GRPOSpec", "OptimizerSpec", "RewardSpec", "SFTSpec", "TrainingSpec"]
@@ -98,7 +105,7 @@ _LATER = ("optimizer", "global_batch", "quantize")
 _BATCH_OPTIONS = ("per_device_train_batch_size", "gradient_accumulation_steps")
 
 
-_UNSET_IN_GRPO = ("data", "environment", "dynamic_sampling", "denoise", "optimizer")
+_UNSET_IN_GRPO = ("data", "environment", "dynamic_sampling", "denoise", "optimizer", "world_model")
 
 
 class GRPOSpec(TrainingSpec):
@@ -121,6 +128,8 @@ class GRPOSpec(TrainingSpec):
     """Samples again for groups from which nothing is learned."""
     denoise: DenoiseSpec | None = None
     """Keeps what is no signal out of the advantages. Without it they are TRL's."""
+    world_model: WorldModelSpec | None = None
+    """Learns to tell the next observation, from the same episodes: needs an `environment`."""
     guard: GuardSpec = GuardSpec()
     """When training is stopped."""
 

@@ -44,11 +44,13 @@ def run(spec: GRPOSpec, ctx: StageContext) -> StageResult:
     trainer = _trainer(spec, ctx, rows, processor, tasks)
     metrics = session.train(trainer, ctx)
     history = [entry for entry in trainer.state.log_history if "reward" in entry]
-    loading.write_trained(trainer.model, processor, base, ctx.out, spec.save_dtype)
+    acting = _write_adapters(trainer.model, spec, ctx.out)
+    loading.write_trained(trainer.model, processor, base, ctx.out, spec.save_dtype, acting)
     write_history(history, ctx.out)
     notes["kept_answers"] = completions.collect(ctx.scratch / _KEPT, ctx.out / completions.COMPLETIONS_NAME)
     names = ["reward", *(f"rewards/{name}/mean" for name in trainer.reward_func_names)]
-    metrics |= _ends(history, [*names, *(["success"] if spec.environment else [])])
+    more = [*(["success"] if spec.environment else []), *(_WORLD_MODEL if spec.world_model else [])]
+    metrics |= _ends(history, [*names, *more])
     if warned := _first_alarm(history, spec):
         notes["alarm"] = warned
     notes["history"] = session.thinned(history, ["loss", *names, *_LOGGED, *_more(history)])
@@ -59,11 +61,21 @@ _LOGGED = (
     "reward_std", "completions/mean_length", "completions/clipped_ratio", "entropy", "group_spread", "kl",
     "clip_ratio/low_mean", "clip_ratio/high_mean", "frac_reward_zero_std", "success",
 )  # fmt: skip
-_MORE = ("denoise/", "episode/", "sampling/", "samples/")
+_MORE = ("denoise/", "episode/", "sampling/", "samples/", "world/")
+_WORLD_MODEL = ("world/nll", "world/exact")
 
 
 def _more(history: Sequence[dict[str, float]]) -> list[str]:
     return sorted({name for entry in history for name in entry if name.startswith(_MORE)})
+
+
+def _write_adapters(model: Any, spec: GRPOSpec, folder: Path) -> str:
+    """The adapters of policy and world model, if there are two; the name of the one that acts."""
+    if spec.world_model is None:
+        return "default"
+    from zoo.trainers.dual import write_adapters
+
+    return write_adapters(model, spec.world_model, folder)
 
 
 def _first_alarm(history: Sequence[dict[str, float]], spec: GRPOSpec) -> dict[str, Any] | None:
@@ -136,7 +148,8 @@ def _trainer(
     }
     columns = ["prompt", *(column for column in _FOR_REWARDS if column in rows[0])]
     calls = any(reward.name == "action" for reward in spec.rewards)
-    trainer = PolicyTrainer(
+    kind, more = (PolicyTrainer, {}) if spec.world_model is None else _with_world_model(spec)
+    trainer = kind(
         model=loading.load_model(ctx.inputs["model"], spec.dtype, spec.attention),
         reward_funcs=[registry.load(table[reward.name])(**reward.options) for reward in spec.rewards],
         args=GRPOConfig(**settings),
@@ -148,11 +161,21 @@ def _trainer(
         positions=checkpoint.facts(ctx.inputs["model"]).positions,
         readable=_holds_call if calls else bool,
         keep=completions.keeper(ctx.scratch / _KEPT),
+        **more,
     )
     trainer.add_callback(Guard(spec.guard, ctx, ctx.scratch / "checkpoints"))
     loading.freeze(trainer.model, spec.freeze)
     optimizers.install(trainer, spec.optimizer)
     return trainer
+
+
+def _with_world_model(spec: GRPOSpec) -> tuple[Any, dict[str, Any]]:
+    from zoo.trainers.dual import WorldModelTrainer
+
+    world = spec.world_model
+    assert world is not None
+    shared = world.adapters == "shared"
+    return WorldModelTrainer, {"world_lora": None if shared else loading.lora_config(world.lora or spec.lora)}
 
 
 def _holds_call(text: str) -> bool:
@@ -163,7 +186,7 @@ def _ends(history: list[dict[str, float]], names: list[str]) -> dict[str, Metric
     """The mean of each reward over the first and over the last tenth of the steps."""
     ends = {}
     for name in names:
-        plain = f"reward_{name.split('/')[1]}" if "/" in name else name
+        plain = f"reward_{name.split('/')[1]}" if name.startswith("rewards/") else name.replace("/", "_")
         if values := [entry[name] for entry in history if entry.get(name) is not None]:
             ends[f"{plain}_start"] = Metric(session.mean_of_share(values, last=False))
             ends[f"{plain}_end"] = Metric(session.mean_of_share(values, last=True))

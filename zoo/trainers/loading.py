@@ -21,6 +21,7 @@ __all__ = [
     "load_dataset",
     "load_model",
     "lora_config",
+    "write_adapter",
     "write_trained",
 ]
 
@@ -108,16 +109,24 @@ def freeze(model: Any, prefixes: Sequence[str]) -> None:
         raise ModelError("`freeze` leaves nothing to train")
 
 
-def write_trained(model: Any, processor: Any, base: Path, folder: Path, dtype: str) -> None:
-    """Write what was trained as a whole checkpoint, and an adapter, if it is one, into `adapter/` beside it."""
+def write_trained(model: Any, processor: Any, base: Path, folder: Path, dtype: str, adapter: str = "default") -> None:
+    """Write what was trained as a whole checkpoint, and an adapter, if it is one, into `adapter/` beside it.
+
+    `adapter` is the name of the one to write and merge, of several.
+    """
     if hasattr(model, "peft_config"):
-        _write_adapter(model, folder / ADAPTER_FOLDER)
+        write_adapter(model, folder / ADAPTER_FOLDER, adapter)
         model = _merged(base, folder / ADAPTER_FOLDER)
     checkpoint.save(model, processor, folder, dtype)
 
 
-def _write_adapter(model: Any, folder: Path) -> None:
-    model.save_pretrained(folder)
+def write_adapter(model: Any, folder: Path, name: str = "default") -> None:
+    """Write one adapter of a model."""
+    model.save_pretrained(folder, selected_adapters=[name])
+    if name != "default":  # peft writes these one folder deeper
+        for file in (folder / name).iterdir():
+            file.replace(folder / file.name)
+        (folder / name).rmdir()
     # peft's own card and the path of the base on this machine: neither belongs into an artifact.
     (folder / "README.md").unlink(missing_ok=True)
     file = folder / "adapter_config.json"
