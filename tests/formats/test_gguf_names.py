@@ -40,3 +40,11 @@ def test_published_names_follow_the_convention() -> None:
         "Pocket-135M-v2-F16-00002-of-00002.gguf",
         "Pocket-135M-v2-Q4_K_M.gguf",
     ]
+
+
+def test_the_grammar_of_the_agent_lies_beside_and_keeps_its_name(tmp_path: Path) -> None:
+    for name in ("action.gbnf", "action.schema.json", "model-Q8_0.gguf"):
+        (tmp_path / name).touch()
+    beside = [file.name for file in gguf_names.side_files(tmp_path)]
+    assert beside == ["action.gbnf", "action.schema.json"]
+    assert gguf_names.published(beside, "Small-GGUF") == {name: name for name in beside}

@@ -58,8 +58,8 @@ def shards(file: Path) -> list[Path]:
 
 
 def side_files(folder: Path) -> list[Path]:
-    """What belongs to the models of a stage's folder without being one: a vision tower, an adapter."""
-    return sorted([*folder.glob("mmproj-*.gguf"), *folder.glob("adapter-*.gguf")])
+    """What belongs to the models of a stage's folder without being one: a vision tower, an adapter, the grammar."""
+    return sorted([*folder.glob("mmproj-*.gguf"), *folder.glob("adapter-*.gguf"), *folder.glob("action.*")])
 
 
 def published(files: Iterable[str], repo_name: str) -> dict[str, str]:

@@ -22,7 +22,7 @@ __all__ = ["REPORT", "exports_of", "lay_out"]
 REPORT = "verify.json"
 
 # What the runtimes read beside an ONNX graph: the export's own descriptions, none of them weights.
-_ONNX_DESCRIPTIONS = ("*.json", "*.jinja", "merges.txt", "tokenizer.model", "LICENSE*", "NOTICE*")
+_ONNX_DESCRIPTIONS = ("*.json", "*.jinja", "*.gbnf", "merges.txt", "tokenizer.model", "LICENSE*", "NOTICE*")
 _RECORD = "stage.json"
 
 
