@@ -93,7 +93,7 @@ def test_an_adapter_of_another_base_is_one_clear_message(lively: Path, wide: Pat
     folder = trained(lively, tmp_path / "trained")
     shutil.copytree(wide, tmp_path / "wide")
     shutil.copytree(folder / ADAPTER_FOLDER, tmp_path / "wide" / ADAPTER_FOLDER)
-    with pytest.raises(ExportError, match=r"lora_A.weight has the shape \(4, 64\).*\(256, 256\).*another base"):
+    with pytest.raises(ExportError, match=r"lora_A.weight has the shape \(4, \d+\), the model's .*another base"):
         adapter.convert(tmp_path / "wide", tmp_path / "adapter.gguf")
     assert not (tmp_path / "adapter.gguf").exists()
 
