@@ -1,5 +1,6 @@
 """What `recipes verify` shows fits a terminal of 80 columns and names every verdict."""
 
+from io import StringIO
 from typing import Any
 
 from rich.console import Console
@@ -20,12 +21,12 @@ def row(name: str, passed: bool, general: dict[str, Any] | None) -> dict[str, An
 
 
 def shown(rows: list[dict[str, Any]]) -> list[str]:
-    console = Console(width=80, record=True)
-    with console.capture():
-        for one in rows:
-            show(console, one, "phone-ten")
-        show_summary(console, rows)
-    return console.export_text().splitlines()
+    written = StringIO()
+    console = Console(width=80, file=written)
+    for one in rows:
+        show(console, one, "phone-ten")
+    show_summary(console, rows)
+    return written.getvalue().splitlines()
 
 
 def test_several_files_end_in_a_table_with_the_worse_text_of_each() -> None:

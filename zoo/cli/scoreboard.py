@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -70,7 +70,9 @@ def score_table(records: "Sequence[EpisodeRecord]") -> Table:
     shown = {name: head for name, head in _COLUMNS.items() if any(name in metrics for _, metrics in measured)}
     table = Table(box=None, header_style="dim", pad_edge=False)
     for heading in ("", "n", *shown.values()):
-        table.add_column(heading, justify="left" if heading == "" else "right", no_wrap=True)
+        # A narrow terminal folds the cells: a figure that is cut off is none.
+        justify: Literal["left", "right"] = "left" if heading == "" else "right"
+        table.add_column(heading, justify=justify, min_width=len(heading), overflow="fold")
     for group, metrics in measured:
         n = len(group.records)
         cells = [cell(name, metrics[name], n) if name in metrics else "" for name in shown]
