@@ -217,10 +217,13 @@ def test_serve_says_where_it_listens_and_ends_in_order(kind: str, file: Path, li
     arguments = [sys.executable, "-c", code, "serve", target, "--port", "0", "--threads", "1", "--json"]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
-        told = json.loads(process.stdout.readline())
-        body = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 4}
-        answer = httpx.post(f"{told['url']}/chat/completions", json=body, timeout=60).json()
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        try:
+            told = json.loads(process.stdout.readline())
+            body = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 4}
+            answer = httpx.post(f"{told['url']}/chat/completions", json=body, timeout=60).json()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
     assert answer["usage"]["completion_tokens"] == 4
     assert told["runtime"] == ("llama.cpp" if kind == "file" else "torch") and told["resident_bytes"] > 10**7

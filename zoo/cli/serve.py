@@ -110,6 +110,7 @@ def _listen(port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((_HOST, port))
+        listening.listen()  # the address is told before the server takes over: who is quick waits and is not refused
     except (OSError, OverflowError) as error:
         listening.close()
         raise EnvironmentFailure(f"port {port}: {error}; take another with --port, 0 for a free one") from error
