@@ -80,12 +80,18 @@ def _models(data: CardData) -> list[dict[str, Any]]:
 
 
 def _episodes(spec: PublishSpec, ctx: StageContext) -> dict[str, str]:
-    """Name of an evaluation -> some of its episodes, to be played again without a model."""
+    """Name of an evaluation -> some of its episodes, to be played again without a model.
+
+    Those of the published model, where it was evaluated: what the base could not do is no example of what this can.
+    """
     recorded = registry.load("zoo.space:recorded")
-    found = {}
+    model = ctx.lineage.get(getattr(spec.model, "name", ""))
+    found, own = {}, {}
     for label, ref in spec.scores.items():
         file = ctx.inputs[f"scores.{label}"] / _EPISODES
         record = ctx.lineage.get(getattr(ref, "name", ""))
         if record is not None and file.is_file():
             found[record.name] = recorded(record, file.read_text("utf-8"))
-    return found
+            if model is not None and record.inputs.get("model") == f"stage:{model.key}":
+                own[record.name] = found[record.name]
+    return own or found
