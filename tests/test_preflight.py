@@ -6,7 +6,7 @@ from test_estimate import SMOL
 from test_recipe import GOOD, written
 
 from zoo import preflight, registry
-from zoo.errors import EnvironmentFailure
+from zoo.errors import EnvironmentFailure, ZooError
 from zoo.estimate import Need
 from zoo.plan import PlannedStage, plan
 from zoo.preflight import BaseModel
@@ -106,3 +106,12 @@ def test_an_agent_with_eyes_is_not_measured_on_a_base_that_reads_text_only(tmp_p
     assert "eval: the agent sees pictures (marks), but owner/base@v1 reads text only" in problem
     seeing = BaseModel({**GOOD_CONFIG, "vision_config": {}}, has_chat_template=True)
     assert found(tmp_path, seeing, text) == []
+
+
+def test_a_stage_that_was_left_out_and_is_not_there_is_said_before_anything_runs(tmp_path: Path) -> None:
+    _, stages = planned(tmp_path)
+    reader = next(stage for stage in stages if stage.upstream)
+    with pytest.raises(ZooError, match=f"stage {reader.name} reads stage {reader.upstream[0]}.*--until"):
+        preflight.check_left_out([reader], [reader.name], [])
+    preflight.check_left_out([reader], [reader.name], reader.upstream)
+    preflight.check_left_out([reader], [reader.name, *reader.upstream], [])

@@ -13,7 +13,7 @@ from typing import Any
 
 from zoo import estimate, registry
 from zoo.check.data import key_variables
-from zoo.errors import EnvironmentFailure, ExportError, Problem
+from zoo.errors import EnvironmentFailure, ExportError, Problem, ZooError
 from zoo.estimate import Need
 from zoo.plan import PlannedStage, StageInput
 from zoo.recipe import LoadedRecipe
@@ -37,6 +37,7 @@ __all__ = [
     "check_disk",
     "check_extra",
     "check_extras",
+    "check_left_out",
     "check_sources",
     "memory_problem",
     "needs",
@@ -186,6 +187,18 @@ def check_extra(who: str, kind: str, find: Callable[[str], object | None] = find
         raise EnvironmentFailure(
             f"{who} needs {', '.join(missing)}, which is not installed; run: pip install 'edgezoo[{entry.extra}]'"
         )
+
+
+def check_left_out(to_do: Iterable[PlannedStage], wanted: Iterable[str], cached: Iterable[str]) -> None:
+    """Raise ZooError when a stage that is still to run reads one that was left out and is not in the cache."""
+    there = {*wanted, *cached}
+    for stage in to_do:
+        for name in stage.upstream:
+            if name not in there:
+                raise ZooError(
+                    f"stage {stage.name} reads stage {name}, which is not finished and was left out; "
+                    f"run it first, with --until {name}"
+                )
 
 
 def check_disk(

@@ -228,6 +228,8 @@ def _before(
     if wrong := preflight.problems(loaded, stages, outside.base_model) + refused:
         raise RecipeError(wrong)
     to_do = [stage for stage in stages if stage.name in names and _state(stage, outside.cache) in ("to do", "goes on")]
+    cached = [stage.name for stage in stages if _state(stage, outside.cache) == "cached"]
+    preflight.check_left_out(to_do, names, cached)
     preflight.check_extras(to_do, everything=stages)
     preflight.check_sources(to_do)
     preflight.check_disk(to_do, needed, outside.home)
