@@ -75,7 +75,9 @@ def test_the_memory_of_later_steps_is_what_the_teacher_assessed_before(made: Any
 def test_another_call_is_asked_again_and_in_the_end_dropped_and_counted(made: Any) -> None:
     with serving(Teacher(fits_at=2)) as (url, asked):
         rows, result, _ = made(settings(url))
-    assert len(asked) == 3 * len(rows) and result.notes["dropped"] == {}
+    # Rows that ask the same share an answer, unless both were under way at once.
+    assert 2 * len(rows) < len(asked) <= 3 * len(rows)
+    assert result.notes["dropped"] == {}
     why = "no fitting answer of the teacher in 3 tries"
     with serving(Teacher(fits_at=9)) as (url, _), pytest.raises(DataError, match=why):
         made(settings(url))
