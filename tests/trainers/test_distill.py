@@ -45,6 +45,25 @@ def stored(teacher: Path, data: Path, ctx: StageContext, **changes: Any) -> Path
     return ctx.out
 
 
+@pytest.mark.parametrize("gold", [False, True], ids=["own", "gold"])
+def test_muon_takes_the_matrices_of_a_student_too(
+    tiny_llama: Path, teacher: Path, rows: Rows, context: Context, gold: bool
+) -> None:
+    ctx = beside(context(tiny_llama, rows()), teacher=teacher)
+    result = distill.run(spec(optimizer="muon", gold=gold, checkpoint_steps=2, trl={"max_steps": 2}), ctx)
+    state = torch.load(ctx.scratch / "checkpoints" / "checkpoint-2" / "optimizer.pt", weights_only=True)
+    muon, *adamw = state["param_groups"]
+    assert muon["momentum"] == 0.95 and len(muon["params"]) == 14 and all("betas" in group for group in adamw)
+    assert result.metrics["steps"].value == 2
+    with pytest.raises(ValueError, match="both set"):
+        spec(optimizer="muon", trl={"optim": "sgd"})
+
+
+def test_what_is_unset_is_in_no_key() -> None:
+    assert "optimizer" not in spec().model_dump(mode="json")
+    assert DistillSpec.model_validate(spec(optimizer="muon").model_dump()).optimizer
+
+
 def test_a_student_comes_closer_to_its_teacher_without_seeing_an_answer(
     tiny_llama: Path, teacher: Path, rows: Rows, context: Context
 ) -> None:
@@ -57,6 +76,8 @@ def test_a_student_comes_closer_to_its_teacher_without_seeing_an_answer(
     assert history[-1]["behaviour"] < history[0]["behaviour"], "the teacher knows the answers"
     before, after = load_file(tiny_llama / "model.safetensors"), load_file(ctx.out / "model.safetensors")
     assert len(after) == 20 and not any(torch.equal(before[name], after[name]) for name in after)
+    lines = [json.loads(line) for line in (ctx.out / "history.jsonl").read_text("utf-8").splitlines()]
+    assert [line["step"] for line in lines] == list(range(1, 41)) and {"loss", "divergence"} <= lines[0].keys()
 
 
 def test_the_loss_is_the_weighted_sum_of_its_parts(
