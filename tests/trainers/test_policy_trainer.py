@@ -168,7 +168,7 @@ def test_a_denoised_batch_of_logged_steps_compares_with_the_others_alone(
     spec = steps_spec(denoise={"unreadable": False, "signed": False, "spread": 0.0})
     trainer = trainer_of(spec, taught_llama, rows(), context)
     batch = generated(trainer, [0, 1])
-    scores = torch.tensor(trainer._scores).view(2, 4)
+    scores = torch.tensor([one.score for one in trainer._answers]).view(2, 4)
     expected = 2 * (scores - (scores.sum(1, keepdim=True) - scores) / 3)
     torch.testing.assert_close(batch["advantages"].view(2, 4), expected, atol=1e-5, rtol=1e-5)
     quiet = batch["advantages"] == 0
