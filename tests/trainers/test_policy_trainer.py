@@ -23,6 +23,7 @@ RESTS_ON = {
     "_compute_loss": "80295546bbdbf6f7",
     "_generate": "2a27fdf8f5e6f356",
     "_generate_and_score_completions": "1fa48922792dcd5c",
+    "_get_per_token_logps_and_entropies": "ea73c3909275851d",
     "_generate_single_turn": "e0f02e4fc094cefd",
     "_prepare_inputs": "f824e7fb07147956",
 }
@@ -235,7 +236,7 @@ def test_every_step_of_an_episode_is_a_sample_with_its_episodes_advantage(tapper
         expected += [float(v) for v, one in zip(values, seen, strict=True) for _ in one.rollout.answers if v]
     found = batch["advantages"][: len(expected)].tolist()
     assert expected and found == pytest.approx(expected, abs=1e-4)
-    prompts = [answer.prompt_ids for answer, _ in trainer._handed]
+    prompts = [one.answer.prompt_ids for one in trainer._handed]
     for row, prompt in enumerate(prompts):
         assert batch["prompt_ids"][row][batch["prompt_mask"][row].bool()].tolist() == list(prompt)
 
@@ -269,7 +270,7 @@ def test_an_episode_whose_world_breaks_down_teaches_nothing_and_moves_no_baselin
     generated(trainer, [0, 1])
     broken = [one for one in trainer._seen if one.rollout.episode.ended == "error"]
     assert broken and all(one.score is None for one in broken)
-    handed = {id(answer) for answer, _ in trainer._handed}
+    handed = {id(one.answer) for one in trainer._handed}
     assert not any(id(answer) in handed for one in broken for answer in one.rollout.answers)
     logged = trainer._metrics["train"]
     assert logged["episode/error"] == [len(broken) / 8]

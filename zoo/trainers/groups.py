@@ -10,7 +10,7 @@ from typing import Any
 
 from zoo.schema import DynamicSamplingSpec
 from zoo.trainers.batches import Batch
-from zoo.trainers.rollouts import Answered
+from zoo.trainers.episode_samples import Sample
 from zoo.trainers.together import Together
 
 __all__ = ["Group", "Row", "Sampling"]
@@ -28,8 +28,8 @@ class Group:
     teaches: bool
     batch: Batch | None = None
     """Of answers to a logged step: TRL's batch of them."""
-    samples: tuple[tuple[Answered, float], ...] = ()
-    """Of episodes: the steps that teach, each with its advantage."""
+    samples: tuple[Sample, ...] = ()
+    """Of episodes: the steps that teach."""
 
 
 @dataclass

@@ -2,15 +2,18 @@
 
 This is the one module that does; a test holds the digest of what it rests on. A batch of answers to logged steps is
 TRL's own, with groups replaced (`dynamic_sampling`) and advantages recomputed (`denoise`). A batch of episodes is acted
-here and then handed to TRL as one completion a step. Whatever is drawn here is drawn from the seed and the step, so
-that a run that goes on from a checkpoint draws the same. Several processes: decisions are gathered, each process has
-whole groups. Not covered: episodes under FSDP, ZeRO-3 or vLLM over several processes, whose calls must stay in step.
+here and then handed to TRL as one completion a step; answers that a grammar keeps are learned under it too. What is
+drawn here is drawn from the seed and the step, so that a run that goes on from a checkpoint draws the same. Several
+processes: decisions are gathered, each process has whole groups. Not covered: episodes under FSDP, ZeRO-3 or vLLM over
+several processes, whose calls must stay in step.
 """
 
 import math
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from random import Random
 from statistics import mean
 from time import perf_counter
@@ -18,18 +21,25 @@ from typing import Any
 
 import torch
 from trl import GRPOTrainer
+from trl.models import unwrap_model_for_generation
 
-from zoo.agent import Chat
 from zoo.environments import Task
 from zoo.errors import ModelError
 from zoo.schema import GRPOSpec
-from zoo.trainers import batches, episode_log, rollouts
+from zoo.serving.token_masks import Constrained
+from zoo.trainers import batches, episode_log, loading, rollouts
 from zoo.trainers.advantages import Attempt, Credit, Scale, credited, spread
+from zoo.trainers.ahead import Ahead
 from zoo.trainers.batches import Batch
+from zoo.trainers.constrained import Grammars
+from zoo.trainers.episode_samples import Sample, bounded, filled, handed_out
 from zoo.trainers.groups import Group, Row, Sampling
 from zoo.trainers.judged import Judged, judged
 from zoo.trainers.logged_answers import LoggedAnswer, logged_answers
-from zoo.trainers.rollouts import Answered
+from zoo.trainers.masked_chances import bits_of, masked_chances
+from zoo.trainers.policy_endpoint import PolicyEndpoint, open_endpoint
+from zoo.trainers.rollouts import Answered, Rollout
+from zoo.trainers.speaking import Asked, Speaker
 from zoo.trainers.together import Together
 
 __all__ = ["Keep", "PolicyTrainer"]
@@ -65,7 +75,11 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL's classes are unt
         self.readable, self.keep = readable, keep
         self._together = Together(self.accelerator)
         self._sampling = self._new_sampling()
-        self._handed: list[tuple[Answered, float]] = []
+        self._handed: list[Sample] = []
+        self._grammars, self._endpoint = self._grammars_of(spec), self._endpoint_of(spec)
+        self._ahead = Ahead() if spec.endpoint and spec.endpoint.asynchronous else None
+        self._lag = 0
+        self._allowed: torch.Tensor | None = None
         self._answers: list[LoggedAnswer] = []
         self._denoised: Counter[str] = Counter()
         self._seen: list[Judged] = []
@@ -79,7 +93,15 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL's classes are unt
         for reason in _REASONS if self.spec.denoise else ():
             self._note(f"denoise/{reason}", self._together.total(self._denoised[reason]))
         self._note("samples_per_second", len(batch["advantages"]) / (perf_counter() - started))
+        self._look_ahead(len(inputs))
         return batch
+
+    def close(self) -> None:
+        """Let go of the endpoint's weights, and of what is under way there."""
+        if self._endpoint:
+            self._endpoint.close()
+        if self._ahead:
+            self._ahead.close()
 
     def _calculate_rewards(
         self, inputs: list[Row], prompts: list[Any], completions: list[Any], completion_ids: list[list[int]]
@@ -132,34 +154,85 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL's classes are unt
 
     def _episodes(self, inputs: list[Row]) -> Batch:
         groups = self._sampling.groups(inputs, self.num_generations, self._acted, self._drawn)
-        samples = [sample for group in groups for sample in group.samples]
-        self._handed = self._fitting(samples, len(inputs))
+        self._handed = self._fitting([sample for group in groups for sample in group.samples], len(inputs))
+        if self._grammars:
+            self._allowed = bits_of([one.answer for one in self._handed], self._grammars.mask_bytes)
         # TRL's groups mean nothing here: rows are steps of episodes whose advantage is known.
         size, self.num_generations = self.num_generations, 1
         try:
             batch: Batch = super()._generate_and_score_completions([dict(_NOTHING) for _ in self._handed])
         finally:
             self.num_generations = size
-        batch["advantages"] = torch.tensor([advantage for _, advantage in self._handed]).to(batch["advantages"])
+        batch["advantages"] = torch.tensor([one.advantage for one in self._handed]).to(batch["advantages"])
+        if self._allowed is not None:
+            batch["allowed"], self._allowed = self._allowed, None
         self._note_episodes(groups)
+        self._refuse_strange_weights()
         return batch
 
+    def _compute_loss(self, model: Any, inputs: Batch) -> torch.Tensor:
+        """TRL's, under what was allowed at each token."""
+        self._allowed = inputs.get("allowed")
+        loss: torch.Tensor = super()._compute_loss(model, inputs)
+        self._allowed = None
+        return loss
+
+    def _get_per_token_logps_and_entropies(
+        self,
+        model: Any,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        logits_to_keep: int,
+        batch_size: int | None = None,
+        **options: Any,
+    ) -> tuple[Any, Any, Any]:
+        """TRL's; of answers that were kept to a grammar, those under the grammar."""
+        if self._allowed is None:
+            return super()._get_per_token_logps_and_entropies(  # type: ignore[no-any-return]
+                model, input_ids, attention_mask, logits_to_keep, batch_size, **options
+            )
+        allowed, rows = self._allowed.to(input_ids.device), batch_size or len(input_ids)
+        with self.accelerator.autocast():
+            found = masked_chances(model, input_ids, attention_mask, allowed, self.temperature, rows)
+        return (*found, None)
+
     def _acted(self, inputs: Sequence[Row]) -> list[Group]:
-        """Episodes of these tasks, group by group."""
-        world = self.spec.environment
-        assert world is not None
-        tasks = [self.tasks[row["task"]] for row in inputs]
-        made = rollouts.roll_out(self.spec.agent, tasks, self._sample, batch=world.batch, workers=world.workers)
+        """Episodes of these tasks, group by group; in their place, those that were acted ahead."""
+        made = self._ahead.take() if self._ahead and self._sampling.round == 0 else None
+        if made is None:
+            if self._endpoint:
+                self._endpoint.sync_weights()
+            made = self._rolled_out(inputs)
+        if self._endpoint:
+            self._lag = max(self._lag, self._endpoint.lag) if self._sampling.round else self._endpoint.lag
+            self._note("endpoint/lag", self._endpoint.lag)
         seen = judged(made, self.reward_funcs, self.reward_weights.tolist())
         self._keep_rows([one.plain(self.reward_func_names) for one in seen])
         self._seen += seen
         size = self.num_generations
         return [self._group(seen[start : start + size]) for start in range(0, len(seen), size)]
 
+    def _rolled_out(self, inputs: Sequence[Row]) -> list[Rollout]:
+        world = self.spec.environment
+        assert world is not None
+        tasks = [self.tasks[row["task"]] for row in inputs]
+        return rollouts.roll_out(self.spec.agent, tasks, self._speaker(), batch=world.batch, workers=world.workers)
+
+    def _look_ahead(self, episodes: int) -> None:
+        """Have the next batch acted, by the weights of now, while this one is learned."""
+        every = self.args.steps_per_generation * self.num_iterations / self.args.gradient_accumulation_steps
+        if self._ahead is None or self.state.global_step + math.ceil(every) >= self.state.max_steps:
+            return
+        assert self._endpoint is not None
+        self._endpoint.sync_weights()
+        dynamic = self.spec.dynamic_sampling
+        groups = math.ceil(episodes // self.num_generations * (dynamic.oversample if dynamic else 1.0))
+        self._ahead.start(partial(self._rolled_out, self._drawn(groups, "ahead")))
+
     def _group(self, seen: Sequence[Judged]) -> Group:
         credit = self._credit([rollouts.attempt(one.rollout, one.score) for one in seen])
         samples = tuple(
-            (answer, advantage)
+            Sample(answer, advantage)
             for one, advantages in zip(seen, credit.advantages, strict=True)
             for answer, advantage in zip(one.rollout.answers, advantages, strict=True)
             if advantage and answer.completion_ids
@@ -173,53 +246,83 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL's classes are unt
         self._denoised.update(credit.counts)
         return credit
 
-    def _sample(self, chats: Sequence[Chat]) -> list[Answered]:
-        """The policy's answers; an empty one where prompt and answer would be longer than the model."""
-        prompts = self._tokenizer.apply_chat_template(
-            list(chats), chat_template=self.processing_class.chat_template, add_generation_prompt=True, return_dict=True
-        )["input_ids"]
-        fits = [len(prompt) + self.max_completion_length <= self.positions for prompt in prompts]
-        short = [prompt for prompt, fitting in zip(prompts, fits, strict=True) if fitting]
-        ids, sampled = self._generate_single_turn(short, None, {}, 1) if short else ([], None)
+    def _speaker(self) -> Speaker:
+        longest, template = self.positions - self.max_completion_length, self.processing_class.chat_template
+        if self._endpoint:
+            return Speaker(self._endpoint.served.tokenizer, template, longest, self._endpoint.generate)
+        generate = self._generated_under_grammars if self._grammars else self._generated
+        return Speaker(self._tokenizer, template, longest, generate)
+
+    def _generated(self, asked: Sequence[Asked]) -> list[Answered]:
+        """By TRL's own ways: `generate`, continuous batches, vLLM."""
+        ids, chances = self._generate_single_turn([list(one.prompt_ids) for one in asked], None, {}, 1)
         texts = self._tokenizer.batch_decode(ids, skip_special_tokens=True)
-        chances = [tuple(one) for one in sampled] if sampled is not None else [None] * len(ids)
-        answered = iter(zip(ids, texts, chances, strict=True))
+        told = [None] * len(ids) if chances is None else [tuple(one) for one in chances]
+        rows = zip(asked, ids, texts, told, strict=True)
+        return [Answered(one.prompt_ids, tuple(answer), text, chance) for one, answer, text, chance in rows]
+
+    def _generated_under_grammars(self, asked: Sequence[Asked]) -> list[Answered]:
+        """As TRL generates where it has no other engine, each answer kept to its grammar."""
+        assert self._grammars is not None
+        prompts = {"input_ids": [list(one.prompt_ids) for one in asked]}
+        padded = self._tokenizer.pad(prompts, padding_side="left", return_tensors="pt").to(self.accelerator.device)
+        width = padded["input_ids"].size(1)
+        kept = Constrained([self._grammars.of(one) for one in asked], width)
+        unwrapped = unwrap_model_for_generation(
+            self.model_wrapped, self.accelerator, generation_kwargs=self.generation_kwargs,
+            gradient_checkpointing_kwargs=self.args.gradient_checkpointing_kwargs,
+        )  # fmt: skip
+        with unwrapped as model, torch.no_grad():
+            output = model.generate(**padded, generation_config=self.generation_config, logits_processor=[kept])
+        # What was allowed is told up to the stop token.
+        ids = [row[: len(bits)] for row, bits in zip(output[:, width:].tolist(), kept.allowed, strict=True)]
+        texts = self._tokenizer.batch_decode(ids, skip_special_tokens=True)
         return [
-            Answered(tuple(prompt), *_reordered(next(answered))) if fitting else Answered(tuple(prompt), (), "")
-            for prompt, fitting in zip(prompts, fits, strict=True)
+            Answered(one.prompt_ids, tuple(answer), text, None, tuple(allowed.tobytes() for allowed in bits))
+            for one, answer, text, bits in zip(asked, ids, texts, kept.allowed, strict=True)
         ]
 
     def _hand_out(self, prompts: Sequence[Any], trainer: Any) -> dict[str, Any]:
-        """TRL's `rollout_func`: the steps that were chosen, with a mask that is 0 where a row only fills the batch."""
-        answers = [answer for answer, _ in self._handed]
-        chances = [answer.log_probabilities for answer in answers]
-        return {
-            "prompt_ids": [list(answer.prompt_ids) for answer in answers],
-            "completion_ids": [list(answer.completion_ids) for answer in answers],
-            "logprobs": None if all(one is None for one in chances) else [list(one or (0.0,)) for one in chances],
-            "env_mask": [[int(bool(advantage))] * len(answer.completion_ids) for answer, advantage in self._handed],
-        }
+        """TRL's `rollout_func`: the steps that were chosen."""
+        return handed_out(self._handed, self.use_vllm)
 
-    def _fitting(self, samples: list[tuple[Answered, float]], episodes: int) -> list[tuple[Answered, float]]:
+    def _fitting(self, samples: Sequence[Sample], episodes: int) -> list[Sample]:
         """At most as many as memory was set for, filled up to what TRL can split, alike in every process."""
         world = self.spec.environment
         assert world is not None
-        most = episodes * world.samples if world.samples else len(samples)
-        chosen = samples
-        if len(samples) > most:
-            chosen = [samples[number] for number in sorted(self._rng("samples").sample(range(len(samples)), most))]
+        chosen = bounded(samples, episodes * world.samples if world.samples else None, self._rng("samples"))
         self._note("samples/trained", self._together.total(len(chosen)))
         self._note("samples/left_out", self._together.total(len(samples) - len(chosen)))
-        split = self.args.steps_per_generation
-        rows = max(1, math.ceil(self._together.most(len(chosen)) / split)) * split
-        end = self.eos_token_ids[0]
-        return [*chosen, *[(Answered((end,), (end,), ""), 0.0)] * (rows - len(chosen))]
+        most = self._together.most(len(chosen))
+        return filled(chosen, most, self.args.steps_per_generation, self.eos_token_ids[0])
 
-    def _drawn(self, groups: int) -> list[Row]:
+    def _drawn(self, groups: int, what: str = "rows") -> list[Row]:
         """Rows of the dataset, each repeated for its group."""
-        rng, count = self._rng("rows"), len(self.train_dataset)
+        rng, count = self._rng(what), len(self.train_dataset)
         numbers = rng.sample(range(count), groups) if groups <= count else rng.choices(range(count), k=groups)
         return [dict(self.train_dataset[number]) for number in numbers for _ in range(self.num_generations)]
+
+    def _grammars_of(self, spec: GRPOSpec) -> Grammars | None:
+        if not spec.environment or not spec.agent.constrained:
+            return None
+        if self.aux_loss_enabled:
+            raise ModelError("agent.constrained: the balance loss of a mixture of experts is not covered; leave it out")
+        size = self.model.get_output_embeddings().weight.shape[0]
+        return Grammars(spec.agent, self._tokenizer, self.eos_token_ids, size)
+
+    def _endpoint_of(self, spec: GRPOSpec) -> PolicyEndpoint | None:
+        if not spec.endpoint:
+            return None
+        opened = open_endpoint(
+            spec.endpoint, self._tokenizer, self.eos_token_ids, self.max_completion_length, self.temperature,
+            self.args.seed, lambda: self.state.global_step, self._write_adapter,
+        )  # fmt: skip
+        # To TRL it is vLLM: its corrections for what was sampled elsewhere are switched by this.
+        self.use_vllm, self.vllm_generation, self._last_loaded_step = True, opened, -1
+        return opened
+
+    def _write_adapter(self, folder: Path) -> None:
+        loading.write_adapter(self.accelerator.unwrap_model(self.model), folder)
 
     def _new_sampling(self) -> Sampling:
         return Sampling(self.spec.dynamic_sampling, self._together, self._note)
@@ -246,7 +349,18 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL's classes are unt
         if self.spec.environment and self.accelerator.num_processes > 1 and together:
             raise ModelError(
                 "an environment over several processes needs each to hold the whole model, without vLLM; launch one "
-                "process, or leave FSDP, DeepSpeed and use_vllm out"
+                "process, or leave FSDP, DeepSpeed, use_vllm and endpoint out"
+            )
+
+    def _refuse_strange_weights(self) -> None:
+        """What answers by the weights of this very step, and finds its own answers much less or more likely, has others."""
+        apart = self._metrics["train"].get("sampling/sampling_logp_difference/mean")
+        if self._endpoint and apart and not self._lag and apart[-1] > self._endpoint.spec.strange_nats:
+            raise ModelError(
+                f"{self._endpoint.spec.url}: tells log-probabilities that lie {apart[-1]:.2f} nats from the stage's "
+                f"own, on the mean over tokens, with the weights of step {self.state.global_step}: it serves something "
+                "else; serve the checkpoint that the stage begins with, and with vLLM --logprobs-mode "
+                "processed_logprobs; where it is merely of another precision, raise endpoint.strange_nats"
             )
 
     def _keep_rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -265,8 +379,3 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL's classes are unt
 
     def _note(self, name: str, value: float) -> None:
         self._metrics["train"][name].append(float(value))
-
-
-def _reordered(answered: tuple[list[int], str, Any]) -> tuple[tuple[int, ...], str, Any]:
-    ids, text, chances = answered
-    return tuple(ids), text, chances
