@@ -3,6 +3,7 @@
 import hashlib
 import inspect
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from zoo import registry
 from zoo.errors import DataError, EnvironmentFailure, ModelError
 from zoo.schema import GRPOSpec
 from zoo.trainers import batches, grpo, preflight
+from zoo.trainers.policy_sizes import refuse_split_groups
 
 RESTS_ON = {
     "_calculate_rewards": "736ae29b083840b5",
@@ -321,7 +323,7 @@ def test_tasks_without_spread_give_way_to_others(tapper: Path, context: Context)
 @pytest.mark.usefixtures("toy")
 def test_a_prompt_without_room_for_an_answer_is_a_step_lost_and_no_crash(tapper: Path, context: Context) -> None:
     trainer = world_trainer(policy_spec(), tapper, context)
-    trainer.positions = 50
+    trainer._actor.speaker = replace(trainer._actor.speaker, longest=42)
     batch = generated(trainer, [0, 1])
     assert all(not answer.completion_ids for one in trainer._seen for answer in one.rollout.answers)
     assert batch["tool_mask"].sum() == batch["num_items_in_batch"] == 0
@@ -362,4 +364,4 @@ def test_groups_that_processes_would_share_are_refused(taught_llama: Path, rows:
     trainer = trainer_of(steps_spec(denoise={}), taught_llama, rows(), context)
     trainer.num_generations = 3
     with pytest.raises(ModelError, match="groups of num_generations 3 would be split over processes"):
-        trainer._refuse_split_groups()
+        refuse_split_groups(trainer)

@@ -56,7 +56,11 @@ class ServedPolicy:
         write(part)
         shutil.rmtree(path, ignore_errors=True)
         part.replace(path)
-        self._post("/load_lora_adapter", {"lora_name": path.name, "lora_path": str(path)})
+        try:
+            self._post("/load_lora_adapter", {"lora_name": path.name, "lora_path": str(path)})
+        except ModelError:
+            shutil.rmtree(path)
+            raise
         self.version = step
         if before is not None and before != step:
             self._let_go(before)

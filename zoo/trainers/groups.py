@@ -8,15 +8,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from zoo.schema import DynamicSamplingSpec
+from zoo.trainers.advantages import Attempt, Credit, spread
 from zoo.trainers.batches import Batch
 from zoo.trainers.episode_samples import Sample
+from zoo.trainers.judged import Judged
+from zoo.trainers.rollouts import attempt
 from zoo.trainers.together import Together
 
-__all__ = ["Group", "Row", "Sampling"]
+__all__ = ["Group", "Row", "Sampling", "group_of_answers", "group_of_episodes"]
 
 Row = Mapping[str, Any]
 """A row of the trainer's dataset."""
+_SAME = 1e-6
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,33 @@ class Sampling:
         self.note("sampling/teaching", self.together.mean([float(group.teaches) for group in groups]))
         self.note("sampling/filled", self.together.mean([float(group.teaches) for group in chosen]))
         return chosen
+
+
+def group_of_answers(
+    batch: Batch, attempts: Sequence[Attempt], credit: Callable[[Sequence[Attempt]], Credit] | None
+) -> Group:
+    """Answers to one logged step, with advantages by `credit`, or TRL's own without one."""
+    distance = spread([attempt.score for attempt in attempts if attempt.score is not None])
+    advantages = batch["advantages"]
+    if credit:
+        advantages = torch.tensor([one for (one,) in credit(attempts).advantages]).to(advantages)
+    teaches = distance > _SAME and bool((advantages != 0).any())
+    if not teaches:  # rounding leaves a rest of a thousandth where all scores are the same
+        advantages = torch.zeros_like(advantages)
+    return Group(distance, teaches, {**batch, "advantages": advantages})
+
+
+def group_of_episodes(seen: Sequence[Judged], credit: Callable[[Sequence[Attempt]], Credit]) -> Group:
+    """Episodes of one task: every step that has an advantage is a sample."""
+    credited = credit([attempt(one.rollout, one.score) for one in seen])
+    samples = tuple(
+        Sample(answer, advantage)
+        for one, advantages in zip(seen, credited.advantages, strict=True)
+        for answer, advantage in zip(one.rollout.answers, advantages, strict=True)
+        if advantage and answer.completion_ids
+    )
+    distance = spread([one.score for one in seen if one.score is not None])
+    return Group(distance, bool(samples), samples=samples)
 
 
 def _teaching(groups: Sequence[Group]) -> int:

@@ -12,8 +12,6 @@ import math
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from pathlib import Path
 from random import Random
 from statistics import mean
 from time import perf_counter
@@ -26,19 +24,19 @@ from trl.models import unwrap_model_for_generation
 from zoo.environments import Task
 from zoo.errors import ModelError
 from zoo.schema import GRPOSpec
-from zoo.serving.token_masks import Constrained
-from zoo.trainers import batches, episode_log, loading, rollouts
+from zoo.trainers import batches, episode_log, loading
+from zoo.trainers.acting import Actor
 from zoo.trainers.advantages import Attempt, Credit, Scale, credited, spread
-from zoo.trainers.ahead import Ahead
 from zoo.trainers.batches import Batch
-from zoo.trainers.constrained import Grammars
+from zoo.trainers.constrained import Grammars, generated_under
 from zoo.trainers.episode_samples import Sample, bounded, filled, handed_out
-from zoo.trainers.groups import Group, Row, Sampling
+from zoo.trainers.groups import Group, Row, Sampling, group_of_answers, group_of_episodes
 from zoo.trainers.judged import Judged, judged
 from zoo.trainers.logged_answers import LoggedAnswer, logged_answers
 from zoo.trainers.masked_chances import bits_of, masked_chances
-from zoo.trainers.policy_endpoint import PolicyEndpoint, open_endpoint
-from zoo.trainers.rollouts import Answered, Rollout
+from zoo.trainers.policy_endpoint import open_endpoint
+from zoo.trainers.policy_sizes import refuse_calls_out_of_step, refuse_split_groups
+from zoo.trainers.rollouts import Answered
 from zoo.trainers.speaking import Asked, Speaker
 from zoo.trainers.together import Together
 
@@ -71,20 +69,19 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL's classes are unt
             warnings.filterwarnings("ignore", message="You are using 'rollout_func'")
         super().__init__(*args, **options)
         self.num_generations: int
-        self.spec, self.tasks, self.positions = spec, tasks, positions
+        self.spec, self.positions = spec, positions
         self.readable, self.keep = readable, keep
         self._together = Together(self.accelerator)
         self._sampling = self._new_sampling()
         self._handed: list[Sample] = []
-        self._grammars, self._endpoint = self._grammars_of(spec), self._endpoint_of(spec)
-        self._ahead = Ahead() if spec.endpoint and spec.endpoint.asynchronous else None
-        self._lag = 0
+        self._grammars = self._grammars_of(spec)
+        self._actor = self._actor_of(spec, tasks)
         self._allowed: torch.Tensor | None = None
         self._answers: list[LoggedAnswer] = []
         self._denoised: Counter[str] = Counter()
         self._seen: list[Judged] = []
-        self._refuse_split_groups()
-        self._refuse_calls_out_of_step()
+        refuse_split_groups(self)
+        refuse_calls_out_of_step(self)
 
     def _generate_and_score_completions(self, inputs: list[Row]) -> Batch:
         self._seen, self._sampling, self._denoised = [], self._new_sampling(), Counter()
@@ -97,11 +94,8 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL's classes are unt
         return batch
 
     def close(self) -> None:
-        """Let go of the endpoint's weights, and of what is under way there."""
-        if self._endpoint:
-            self._endpoint.close()
-        if self._ahead:
-            self._ahead.close()
+        """Let go of what lies elsewhere."""
+        self._actor.close()
 
     def _calculate_rewards(
         self, inputs: list[Row], prompts: list[Any], completions: list[Any], completion_ids: list[list[int]]
@@ -139,18 +133,12 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL's classes are unt
         """TRL's answers to these rows, group by group."""
         whole: Batch = super()._generate_and_score_completions(list(inputs))
         size = self.num_generations
-        groups = []
-        for number, batch in enumerate(batches.parts(whole, size)):
-            attempts = [one.attempt(self.readable) for one in self._answers[number * size : (number + 1) * size]]
-            distance = spread([attempt.score for attempt in attempts if attempt.score is not None])
-            if self.spec.denoise:
-                credit = self._credit(attempts)
-                batch["advantages"] = torch.tensor([one for (one,) in credit.advantages]).to(whole["advantages"])
-            teaches = distance > 1e-6 and bool((batch["advantages"] != 0).any())
-            if not teaches:  # rounding leaves a rest of a thousandth where all scores are the same
-                batch["advantages"] = torch.zeros_like(batch["advantages"])
-            groups.append(Group(distance, teaches, batch))
-        return groups
+        attempts = [one.attempt(self.readable) for one in self._answers]
+        credit = self._credit if self.spec.denoise else None
+        return [
+            group_of_answers(batch, attempts[number * size : (number + 1) * size], credit)
+            for number, batch in enumerate(batches.parts(whole, size))
+        ]
 
     def _episodes(self, inputs: list[Row]) -> Batch:
         groups = self._sampling.groups(inputs, self.num_generations, self._acted, self._drawn)
@@ -167,7 +155,8 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL's classes are unt
         if self._allowed is not None:
             batch["allowed"], self._allowed = self._allowed, None
         self._note_episodes(groups)
-        self._refuse_strange_weights()
+        apart = self._metrics["train"].get("sampling/sampling_logp_difference/mean")
+        self._actor.refuse_strange_weights(apart[-1] if apart else 0.0, self.state.global_step)
         return batch
 
     def _compute_loss(self, model: Any, inputs: Batch) -> torch.Tensor:
@@ -197,61 +186,28 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL's classes are unt
         return (*found, None)
 
     def _acted(self, inputs: Sequence[Row]) -> list[Group]:
-        """Episodes of these tasks, group by group; in their place, those that were acted ahead."""
-        made = self._ahead.take() if self._ahead and self._sampling.round == 0 else None
-        if made is None:
-            if self._endpoint:
-                self._endpoint.sync_weights()
-            made = self._rolled_out(inputs)
-        if self._endpoint:
-            self._lag = max(self._lag, self._endpoint.lag) if self._sampling.round else self._endpoint.lag
-            self._note("endpoint/lag", self._endpoint.lag)
+        """Episodes of these tasks, group by group."""
+        made = self._actor.act(inputs, self._sampling.round)
         seen = judged(made, self.reward_funcs, self.reward_weights.tolist())
         self._keep_rows([one.plain(self.reward_func_names) for one in seen])
         self._seen += seen
         size = self.num_generations
-        return [self._group(seen[start : start + size]) for start in range(0, len(seen), size)]
-
-    def _rolled_out(self, inputs: Sequence[Row]) -> list[Rollout]:
-        world = self.spec.environment
-        assert world is not None
-        tasks = [self.tasks[row["task"]] for row in inputs]
-        return rollouts.roll_out(self.spec.agent, tasks, self._speaker(), batch=world.batch, workers=world.workers)
+        starts = range(0, len(seen), size)
+        return [group_of_episodes(seen[start : start + size], self._credit) for start in starts]
 
     def _look_ahead(self, episodes: int) -> None:
-        """Have the next batch acted, by the weights of now, while this one is learned."""
+        """Begin the next batch where it is acted elsewhere, unless this one is the last."""
         every = self.args.steps_per_generation * self.num_iterations / self.args.gradient_accumulation_steps
-        if self._ahead is None or self.state.global_step + math.ceil(every) >= self.state.max_steps:
-            return
-        assert self._endpoint is not None
-        self._endpoint.sync_weights()
-        dynamic = self.spec.dynamic_sampling
-        groups = math.ceil(episodes // self.num_generations * (dynamic.oversample if dynamic else 1.0))
-        self._ahead.start(partial(self._rolled_out, self._drawn(groups, "ahead")))
-
-    def _group(self, seen: Sequence[Judged]) -> Group:
-        credit = self._credit([rollouts.attempt(one.rollout, one.score) for one in seen])
-        samples = tuple(
-            Sample(answer, advantage)
-            for one, advantages in zip(seen, credit.advantages, strict=True)
-            for answer, advantage in zip(one.rollout.answers, advantages, strict=True)
-            if advantage and answer.completion_ids
-        )
-        distance = spread([one.score for one in seen if one.score is not None])
-        return Group(distance, bool(samples), samples=samples)
+        if self.state.global_step + math.ceil(every) < self.state.max_steps:
+            dynamic = self.spec.dynamic_sampling
+            groups = math.ceil(episodes // self.num_generations * (dynamic.oversample if dynamic else 1.0))
+            self._actor.look_ahead(lambda: self._drawn(groups, "ahead"))
 
     def _credit(self, attempts: Sequence[Attempt]) -> Credit:
         scale: Scale = "none" if self.scale_rewards == "none" else "group"
         credit = credited(attempts, self.spec.denoise, self._rng("credit"), scale)
         self._denoised.update(credit.counts)
         return credit
-
-    def _speaker(self) -> Speaker:
-        longest, template = self.positions - self.max_completion_length, self.processing_class.chat_template
-        if self._endpoint:
-            return Speaker(self._endpoint.served.tokenizer, template, longest, self._endpoint.generate)
-        generate = self._generated_under_grammars if self._grammars else self._generated
-        return Speaker(self._tokenizer, template, longest, generate)
 
     def _generated(self, asked: Sequence[Asked]) -> list[Answered]:
         """By TRL's own ways: `generate`, continuous batches, vLLM."""
@@ -264,23 +220,12 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL's classes are unt
     def _generated_under_grammars(self, asked: Sequence[Asked]) -> list[Answered]:
         """As TRL generates where it has no other engine, each answer kept to its grammar."""
         assert self._grammars is not None
-        prompts = {"input_ids": [list(one.prompt_ids) for one in asked]}
-        padded = self._tokenizer.pad(prompts, padding_side="left", return_tensors="pt").to(self.accelerator.device)
-        width = padded["input_ids"].size(1)
-        kept = Constrained([self._grammars.of(one) for one in asked], width)
         unwrapped = unwrap_model_for_generation(
             self.model_wrapped, self.accelerator, generation_kwargs=self.generation_kwargs,
             gradient_checkpointing_kwargs=self.args.gradient_checkpointing_kwargs,
         )  # fmt: skip
-        with unwrapped as model, torch.no_grad():
-            output = model.generate(**padded, generation_config=self.generation_config, logits_processor=[kept])
-        # What was allowed is told up to the stop token.
-        ids = [row[: len(bits)] for row, bits in zip(output[:, width:].tolist(), kept.allowed, strict=True)]
-        texts = self._tokenizer.batch_decode(ids, skip_special_tokens=True)
-        return [
-            Answered(one.prompt_ids, tuple(answer), text, None, tuple(allowed.tobytes() for allowed in bits))
-            for one, answer, text, bits in zip(asked, ids, texts, kept.allowed, strict=True)
-        ]
+        with unwrapped as model:
+            return generated_under(self._grammars, model, self.generation_config, self._tokenizer, asked)
 
     def _hand_out(self, prompts: Sequence[Any], trainer: Any) -> dict[str, Any]:
         """TRL's `rollout_func`: the steps that were chosen."""
@@ -310,19 +255,24 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL's classes are unt
         size = self.model.get_output_embeddings().weight.shape[0]
         return Grammars(spec.agent, self._tokenizer, self.eos_token_ids, size)
 
-    def _endpoint_of(self, spec: GRPOSpec) -> PolicyEndpoint | None:
-        if not spec.endpoint:
-            return None
-        opened = open_endpoint(
-            spec.endpoint, self._tokenizer, self.eos_token_ids, self.max_completion_length, self.temperature,
-            self.args.seed, lambda: self.state.global_step, self._write_adapter,
-        )  # fmt: skip
-        # To TRL it is vLLM: its corrections for what was sampled elsewhere are switched by this.
-        self.use_vllm, self.vllm_generation, self._last_loaded_step = True, opened, -1
-        return opened
-
-    def _write_adapter(self, folder: Path) -> None:
-        loading.write_adapter(self.accelerator.unwrap_model(self.model), folder)
+    def _actor_of(self, spec: GRPOSpec, tasks: Sequence[Task]) -> Actor:
+        endpoint = None
+        if spec.endpoint:
+            endpoint = open_endpoint(
+                spec.endpoint, self._tokenizer, self.eos_token_ids, self.max_completion_length, self.temperature,
+                self.args.seed, lambda: self.state.global_step,
+                lambda folder: loading.write_adapter(self.accelerator.unwrap_model(self.model), folder),
+            )  # fmt: skip
+            # To TRL it is vLLM: corrections for what was sampled elsewhere are switched by this.
+            self.use_vllm, self.vllm_generation, self._last_loaded_step = True, endpoint, -1
+        generate = self._generated_under_grammars if self._grammars else self._generated
+        speaker = Speaker(
+            endpoint.served.tokenizer if endpoint else self._tokenizer,
+            self.processing_class.chat_template,
+            self.positions - self.max_completion_length,
+            endpoint.generate if endpoint else generate,
+        )
+        return Actor(spec, tasks, speaker, endpoint, self._note)
 
     def _new_sampling(self) -> Sampling:
         return Sampling(self.spec.dynamic_sampling, self._together, self._note)
@@ -333,35 +283,6 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL's classes are unt
         process = self.accelerator.process_index
         place = f"{self.state.global_step} {window} {self._sampling.round} {process}"
         return Random(f"{self.args.seed} {what} {place}")
-
-    def _refuse_split_groups(self) -> None:
-        local = self.args.per_device_train_batch_size * self.args.steps_per_generation
-        ours = self.spec.environment or self.spec.denoise or self.spec.dynamic_sampling
-        if ours and local % self.num_generations:
-            raise ModelError(
-                f"each process generates {local} answers, and groups of num_generations {self.num_generations} would "
-                "be split over processes; write sizes whose product is a multiple of it"
-            )
-
-    def _refuse_calls_out_of_step(self) -> None:
-        """Episodes of two processes are not equally long, and these would wait for each other's calls for ever."""
-        together = self.is_fsdp_enabled or self.is_deepspeed_enabled or self.use_vllm
-        if self.spec.environment and self.accelerator.num_processes > 1 and together:
-            raise ModelError(
-                "an environment over several processes needs each to hold the whole model, without vLLM; launch one "
-                "process, or leave FSDP, DeepSpeed, use_vllm and endpoint out"
-            )
-
-    def _refuse_strange_weights(self) -> None:
-        """What answers by the weights of this very step, and finds its own answers much less or more likely, has others."""
-        apart = self._metrics["train"].get("sampling/sampling_logp_difference/mean")
-        if self._endpoint and apart and not self._lag and apart[-1] > self._endpoint.spec.strange_nats:
-            raise ModelError(
-                f"{self._endpoint.spec.url}: tells log-probabilities that lie {apart[-1]:.2f} nats from the stage's "
-                f"own, on the mean over tokens, with the weights of step {self.state.global_step}: it serves something "
-                "else; serve the checkpoint that the stage begins with, and with vLLM --logprobs-mode "
-                "processed_logprobs; where it is merely of another precision, raise endpoint.strange_nats"
-            )
 
     def _keep_rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
         if self._sampling.round == 0 and self.accelerator.is_main_process:
