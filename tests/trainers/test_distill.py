@@ -8,8 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from training_rows import Context, Rows
+from transformers import AutoTokenizer
 
 from zoo import tiny
+from zoo.actions import parse
 from zoo.errors import DataError, ModelError
 from zoo.estimate import logit_token_bytes
 from zoo.records import StageContext
@@ -210,6 +212,20 @@ def test_in_a_world_the_student_plays_anew_every_round(
     assert not prompts[0] & prompts[1] and not prompts[1] & prompts[2], "no round has the tasks of another"
     assert all(0 < len(turn["answer"]) <= 16 for one in kept for turn in one["turns"])
     assert all(point["own_answers"] == 1.0 for point in result.notes["loss"])
+
+
+def test_a_constrained_student_plays_by_the_grammar_of_each_screen(
+    tiny_llama: Path, teacher: Path, rows: Rows, context: Context
+) -> None:
+    ctx = beside(context(tiny_llama, rows(8)), teacher=teacher)
+    agent, world = {**AGENT, "constrained": True, "answer_tokens": 200}, {"source": "world", "rounds": 1, "tasks": 3}
+    distill.run(spec(lmbda=1.0, rollouts=world, agent=agent, trl={"max_steps": 1}, checkpoint_steps=1), ctx)
+    kept = json.loads((ctx.scratch / "rounds" / "round-0000.json").read_text("utf-8"))
+    tokenizer = AutoTokenizer.from_pretrained(tiny_llama)
+    answers = [turn["answer"] for turn in kept["turns"]]
+    ended = [tokenizer.decode(one[:-1]) for one in answers if one[-1] == tokenizer.eos_token_id]
+    assert all(tokenizer.decode(one).startswith("<REASONING>") for one in answers)
+    assert ended and all(parse(text) for text in ended)
 
 
 def test_behaviour_and_reasoning_alone_need_no_teacher(tiny_llama: Path, rows: Rows, context: Context) -> None:
