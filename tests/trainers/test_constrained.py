@@ -113,7 +113,9 @@ def test_a_step_is_on_policy_under_the_masks(trainer: Any) -> None:
     assert trainer._allowed is None
 
 
-@pytest.mark.parametrize("changes", [{}, {"beta": 0.05, "num_iterations": 2}], ids=["plain", "with a reference"])
+@pytest.mark.parametrize(
+    "changes", [{}, {"beta": 0.05, "num_iterations": 2, "pad_to_multiple_of": 64}], ids=["plain", "used twice, padded"]
+)
 def test_a_constrained_policy_is_trained(tiny_llama: Path, context: Context, changes: dict[str, Any]) -> None:
     ctx = context(tiny_llama, tiny_llama)
     rewards = [{"name": "success"}, {"name": "overlong", "options": {"most_tokens": 160, "window_tokens": 159}}]

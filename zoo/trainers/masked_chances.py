@@ -12,7 +12,7 @@ import torch
 
 from zoo.trainers.rollouts import Answered
 
-__all__ = ["bits_of", "masked_chances"]
+__all__ = ["bits_of", "masked_chances", "widened"]
 
 _ALL = 0xFF
 
@@ -25,6 +25,11 @@ def bits_of(answers: Sequence[Answered], width: int) -> torch.Tensor:
         for place, allowed in enumerate(answer.allowed or ()):
             bits[row, place] = torch.frombuffer(bytearray(allowed), dtype=torch.uint8)
     return bits
+
+
+def widened(bits: torch.Tensor, tokens: int) -> torch.Tensor:
+    """The same [B, T, width] for more tokens, as TRL pads answers to a multiple: behind an answer all is allowed."""
+    return torch.nn.functional.pad(bits, (0, 0, 0, tokens - bits.size(1)), value=_ALL)
 
 
 def masked_chances(

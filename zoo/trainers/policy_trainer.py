@@ -33,7 +33,7 @@ from zoo.trainers.episode_samples import Sample, bounded, filled, handed_out
 from zoo.trainers.groups import Group, Row, Sampling, group_of_answers, group_of_episodes
 from zoo.trainers.judged import Judged, judged
 from zoo.trainers.logged_answers import LoggedAnswer, logged_answers
-from zoo.trainers.masked_chances import bits_of, masked_chances
+from zoo.trainers.masked_chances import bits_of, masked_chances, widened
 from zoo.trainers.policy_endpoint import open_endpoint
 from zoo.trainers.policy_sizes import refuse_calls_out_of_step, refuse_split_groups
 from zoo.trainers.rollouts import Answered
@@ -180,7 +180,7 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL's classes are unt
             return super()._get_per_token_logps_and_entropies(  # type: ignore[no-any-return]
                 model, input_ids, attention_mask, logits_to_keep, batch_size, **options
             )
-        allowed, rows = self._allowed.to(input_ids.device), batch_size or len(input_ids)
+        allowed, rows = widened(self._allowed, logits_to_keep).to(input_ids.device), batch_size or len(input_ids)
         with self.accelerator.autocast():
             found = masked_chances(model, input_ids, attention_mask, allowed, self.temperature, rows)
         return (*found, None)
