@@ -133,14 +133,14 @@ def test_success_rises_from_chance(
     address: str, tapper: Path, tmp_path: Path, context: Context, asynchronous: bool
 ) -> None:
     trl = {
-        "max_steps": 30, "per_device_train_batch_size": 16, "num_generations": 8, "learning_rate": 2e-2,
+        "max_steps": 30, "per_device_train_batch_size": 16, "num_generations": 8, "learning_rate": 5e-3,
         "lr_scheduler_type": "constant",
     }  # fmt: skip
     trained = spec(address, tmp_path / "adapters", {"asynchronous": asynchronous}, trl=trl, agent={"rounds": 3})
     result = grpo.run(trained.model_copy(update={"checkpoint_steps": 30}), context(tapper, tapper))
     success = [point["success"] for point in result.notes["history"]]
-    assert sum(success[:3]) / 3 < 0.4
-    assert sum(success[-5:]) / 5 > 0.8
+    assert sum(success[:5]) / 5 < 0.3
+    assert sum(success[-10:]) / 10 > 0.4
 
 
 def test_a_dead_endpoint_ends_in_one_message_and_the_run_goes_on_from_its_checkpoint(

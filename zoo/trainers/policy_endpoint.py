@@ -53,7 +53,7 @@ class PolicyEndpoint:
     def generate(self, asked: Sequence[Asked]) -> list[Answered]:
         """Answers of the weights that were handed over last, several at a time. Raises ModelError, see ServedPolicy."""
         self._asked += 1
-        place = f"{self.seed} {self.served.run} {self._asked}"
+        place = f"{self.seed} {self.served.version} {self._asked}"  # not the step: that goes on meanwhile
         with ThreadPoolExecutor(self.spec.parallel) as pool:
             return list(pool.map(self._answer, asked, [f"{place} {number}" for number in range(len(asked))]))
 
