@@ -1,14 +1,14 @@
 """A policy that is kept to a grammar while it learns: every answer is a call, and both sides see the same masses."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
-from toy_policy import policy_spec
+from toy_policy import context, policy_spec
 from toy_world import ToyWorld
-from training_rows import Context
 
 from zoo import registry
 from zoo.action_grammar import answer_grammar
@@ -24,31 +24,35 @@ AGENT = {"constrained": True, "answer_tokens": 160, "rounds": 2}
 TRL = {"max_steps": 1, "per_device_train_batch_size": 4, "num_generations": 4, "learning_rate": 1e-2}
 
 
-@pytest.fixture(autouse=True)
-def toy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(registry.ENVIRONMENTS, "phone", "toy_world:ToyWorld")
+@pytest.fixture(autouse=True, scope="module")
+def toy() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(registry.ENVIRONMENTS, "phone", "toy_world:ToyWorld")
+        yield
 
 
 def spec(**changes: Any) -> Any:
     return policy_spec(agent=AGENT, trl=TRL, environment={"tasks": 2}, checkpoint_steps=1, **changes)
 
 
-@pytest.fixture
-def trainer(tiny_llama: Path, context: Context) -> Any:
+@pytest.fixture(scope="module")
+def trainer(tiny_llama: Path, tmp_path_factory: pytest.TempPathFactory, toy: None) -> Any:
     tasks = ToyWorld.draw_tasks("train", 2, 7)
     rows, _ = grpo._rows_of(tasks)
-    made = grpo._trainer(spec(), context(tiny_llama, tiny_llama), rows, preflight.load_processor(tiny_llama), tasks)
+    ctx = context(tmp_path_factory.mktemp("constrained") / "run", model=tiny_llama)
+    made = grpo._trainer(spec(), ctx, rows, preflight.load_processor(tiny_llama), tasks)
     made.model.train()
     return made
 
 
-def acted(trainer: Any) -> list[Answered]:
+@pytest.fixture(scope="module")
+def answers(trainer: Any) -> list[Answered]:
+    """What the policy said in four episodes."""
     trainer._acted([dict(trainer.train_dataset[0]) for _ in range(4)])
     return [answer for one in trainer._seen for answer in one.rollout.answers]
 
 
-def test_every_call_that_is_sampled_is_one_of_the_screen(trainer: Any) -> None:
-    answers = acted(trainer)
+def test_every_call_that_is_sampled_is_one_of_the_screen(trainer: Any, answers: list[Answered]) -> None:
     ended = [answer for answer in answers if answer.completion_ids[-1] in trainer.eos_token_ids]
     assert len(ended) >= 3 and len({answer.text for answer in ended}) > 1
     for answer in ended:
@@ -57,9 +61,11 @@ def test_every_call_that_is_sampled_is_one_of_the_screen(trainer: Any) -> None:
         assert action.name not in ("tap", "long_press", "swipe") or 1 <= int(action.arguments[0]) <= 4
 
 
-def test_what_the_trainer_learns_from_is_the_distribution_that_was_sampled_from(trainer: Any) -> None:
+def test_what_the_trainer_learns_from_is_the_distribution_that_was_sampled_from(
+    trainer: Any, answers: list[Answered]
+) -> None:
     """Against TokenGrammar, token by token, and a softmax in float64 over what it allows."""
-    answer = next(one for one in acted(trainer) if len(one.completion_ids) > 20)
+    answer = next(one for one in answers if len(one.completion_ids) > 20)
     bytes_of = token_bytes(trainer._tokenizer.backend_tokenizer.to_str())
     grammar = TokenGrammar(answer_grammar([1, 2, 3, 4], 160), bytes_of, frozenset(trainer.eos_token_ids))
     ids = torch.tensor([[*answer.prompt_ids, *answer.completion_ids]])
@@ -81,6 +87,7 @@ def test_what_the_trainer_learns_from_is_the_distribution_that_was_sampled_from(
 
 
 def test_a_token_that_was_the_only_one_teaches_nothing(trainer: Any) -> None:
+    trainer.model.zero_grad()
     only = Answered((5, 6), (7,), "", None, (bytes([0, 0, 0, 0b1]) + bytes(trainer._grammars.mask_bytes - 4),))
     first = int("".join(f"{byte:08b}" for byte in only.allowed[0]).index("1"))  # type: ignore[index]
     ids = torch.tensor([[5, 6, first]])
@@ -92,9 +99,9 @@ def test_a_token_that_was_the_only_one_teaches_nothing(trainer: Any) -> None:
     assert all(p.grad is None or not p.grad.abs().sum() for p in trainer.model.parameters())
 
 
-def test_a_step_is_on_policy_under_the_masks(trainer: Any) -> None:
+def test_a_step_is_on_policy_under_the_masks(trainer: Any, answers: list[Answered]) -> None:
     """Ratio 1: the loss of a first step is minus the mean advantage, whatever the masses are."""
-    answers = acted(trainer)[:4]
+    answers = answers[:4]
     trainer._handed = [Sample(answer, 1.0 + place) for place, answer in enumerate(answers)]
     trainer._allowed = bits_of(answers, trainer._grammars.mask_bytes)
     size, trainer.num_generations = trainer.num_generations, 1
@@ -116,11 +123,17 @@ def test_a_step_is_on_policy_under_the_masks(trainer: Any) -> None:
 @pytest.mark.parametrize(
     "changes", [{}, {"beta": 0.05, "num_iterations": 2, "pad_to_multiple_of": 64}], ids=["plain", "used twice, padded"]
 )
-def test_a_constrained_policy_is_trained(tiny_llama: Path, context: Context, changes: dict[str, Any]) -> None:
-    ctx = context(tiny_llama, tiny_llama)
+def test_a_constrained_policy_is_trained(tiny_llama: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
+    ctx = context(tmp_path / "run", model=tiny_llama)
     rewards = [{"name": "success"}, {"name": "overlong", "options": {"most_tokens": 160, "window_tokens": 159}}]
     trained = spec(rewards=rewards)
-    trained = trained.model_copy(update={"trl": {**TRL, "max_steps": 2, **changes}, "checkpoint_steps": 2})
+    trained = trained.model_copy(
+        update={
+            "trl": {**TRL, "max_steps": 2, **changes},
+            "checkpoint_steps": 2,
+            "agent": trained.agent.model_copy(update={"rounds": 1}),
+        }
+    )
     result = grpo.run(trained, ctx)
     assert result.metrics["steps"].value == 2
     assert all(0 < point["entropy"] < 6 for point in result.notes["history"])

@@ -81,10 +81,10 @@ def ask(url: str, route: str, body: Any, key: str = KEY) -> httpx.Response:
     return httpx.post(f"{url}{route}", json=body, headers={"Authorization": f"Bearer {key}"}, timeout=60)
 
 
-def trainer_of(trained: GRPOSpec, model: Path, context: Context) -> Any:
+def trainer_of(trained: GRPOSpec, model: Path, context: Context, name: str = "run") -> Any:
     tasks = ToyWorld.draw_tasks("train", 8, 7)
     rows, _ = grpo._rows_of(tasks)
-    made = grpo._trainer(trained, context(model, model), rows, preflight.load_processor(model), tasks)
+    made = grpo._trainer(trained, context(model, model, name), rows, preflight.load_processor(model), tasks)
     made.model.train()
     return made
 
@@ -105,6 +105,11 @@ def test_what_an_endpoint_tells_is_what_the_trainer_computes(
     trainer.close()
     assert not list((tmp_path / "adapters").iterdir())
     assert len(httpx.get(f"{address}/models").json()["data"]) == 1
+    again = trainer_of(spec(address, tmp_path / "adapters"), tapper, context, "again")
+    again._actor.endpoint.sync_weights()
+    known = [one["id"] for one in httpx.get(f"{address}/models").json()["data"]]
+    assert len(known) == 2 and known[1].startswith("policy-") and known[1].endswith("-0")
+    again.close()
 
 
 @pytest.mark.parametrize(
