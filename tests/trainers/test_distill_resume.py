@@ -36,4 +36,4 @@ def test_a_few_kills_change_nothing(tmp_path: Path, tiny_llama: Path, taught_lla
     expected = uninterrupted(begin("whole"))
     outcome, left = killed(begin("killed"), [Kill(3, 0.02), Kill(AT_THE_END)])
     assert outcome == expected
-    assert left[0] == "checkpoint-2" and left[-1] == "checkpoint-6"
+    assert left[0] in ("checkpoint-2", "checkpoint-4") and left[-1] == "checkpoint-6"
