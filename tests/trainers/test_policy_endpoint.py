@@ -133,6 +133,7 @@ def test_a_run_learns_and_knows_how_far_its_endpoint_lags(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("asynchronous", [False, True], ids=["in step", "one batch ahead"])
 def test_success_rises_from_chance(
     address: str, tapper: Path, tmp_path: Path, context: Context, asynchronous: bool
