@@ -5,7 +5,7 @@ It can also be busy (`Retry-After`), broken, slow, or speak something else.
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -34,15 +34,20 @@ class Reply:
 
 
 @contextmanager
-def serving(answer: Callable[[dict[str, Any]], "str | int | Reply"]) -> Iterator[tuple[str, Asked]]:
-    """The URL of a server whose answers are `answer(body)`: a text, the status of a failure, or a `Reply`."""
+def serving(
+    answer: Callable[[dict[str, Any]], "str | int | Reply"], routes: Collection[str] = ()
+) -> Iterator[tuple[str, Asked]]:
+    """The URL of a server whose answers are `answer(body)`: a text, the status of a failure, or a `Reply`.
+
+    `routes`: where else than at chat completions it answers.
+    """
     asked: Asked = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             asked.append(({name.lower(): value for name, value in self.headers.items()}, body))
-            said = answer(body) if self.path == "/v1/chat/completions" else 404
+            said = answer(body) if self.path in ("/v1/chat/completions", *routes) else 404
             reply = Reply(status=said) if isinstance(said, int) else Reply(said) if isinstance(said, str) else said
             time.sleep(reply.seconds)
             payload = _payload(reply)

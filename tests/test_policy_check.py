@@ -58,7 +58,11 @@ def test_the_recipes_agent_acts_in_it(tmp_path: Path) -> None:
         ("    trl: {max_completion_length: 64}\n", 9, "write agent: {answer_tokens: 64}"),
         ("    trl: {scale_rewards: batch}\n", 9, "compared within their group"),
         ("    trl: {multi_objective_aggregation: normalize_then_sum}\n", 9, "scored by one sum"),
-        ("    agent: {constrained: true}\n", 9, "rollouts are not kept to a grammar"),
+        (
+            "    agent: {constrained: true}\n    trl: {use_transformers_continuous_batching: true}\n",
+            9,
+            "keeps answers to no grammar of ours",
+        ),
         ("    denoise: {}\n    trl: {scale_rewards: none}\n", 10, "scale_rewards says nothing"),
         ("    trl: {use_vllm: true}\nhardware: {device: cpu, memory_gib: 8}\n", 9, "vLLM needs a GPU"),
         ("    trl: {per_device_train_batch_size: 32, num_generations: 2}\n", 8, "there are 8 tasks"),

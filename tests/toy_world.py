@@ -48,6 +48,10 @@ class ToyWorld:
             self.done = self.reached == len(self.colours)
         return self._screen()
 
+    @property
+    def numbers(self) -> range:
+        return range(1, 5)
+
     def success(self) -> bool:
         return self.done
 

@@ -157,27 +157,33 @@ def check_world(who: str, spec: StageSpec, find: Callable[[str], object | None] 
 
 
 def check_sources(stages: Iterable[PlannedStage], environ: Mapping[str, str] = os.environ) -> None:
-    """Raise EnvironmentFailure when a data stage that is still to run lacks a key, a package or a runtime."""
-    lacking = [
-        f"stage {stage.name}: {problem}"
-        for stage in stages
-        if isinstance(stage.spec, DataSpec)
-        for problem in _lacking(stage.spec, environ)
-    ]
+    """Raise EnvironmentFailure when a stage that is still to run and asks others lacks a key, a package or a runtime.
+
+    Whether an endpoint is there is asked when the stage begins: a policy's is served from what an earlier one makes.
+    """
+    lacking = [f"stage {stage.name}: {problem}" for stage in stages for problem in _lacking(stage.spec, environ)]
     if lacking:
         raise EnvironmentFailure("\n".join(lacking))
 
 
-def _lacking(spec: DataSpec, environ: Mapping[str, str]) -> Iterable[str]:
-    for variable in dict.fromkeys(key_variables(spec)):
+def _lacking(spec: StageSpec, environ: Mapping[str, str]) -> Iterable[str]:
+    for variable in dict.fromkeys(_key_variables(spec)):
         if not environ.get(variable):
             yield f"the environment variable {variable} holds no key; run: export {variable}=..."
+    if not isinstance(spec, DataSpec):
+        return
     if spec.package and (problem := registry.load("zoo.data.texts:package_problem")(spec.package)):
         yield problem
     if spec.model or spec.export:
         entry = registry.STAGES["verify" if spec.export else "evaluate"]
         if missing := registry.missing_modules(entry):
             yield f"needs {', '.join(missing)}, which is not installed; run: pip install 'edgezoo[{entry.extra}]'"
+
+
+def _key_variables(spec: StageSpec) -> list[str]:
+    if isinstance(spec, GRPOSpec):
+        return [spec.endpoint.key_variable] if spec.endpoint and spec.endpoint.key_variable else []
+    return key_variables(spec) if isinstance(spec, DataSpec) else []
 
 
 def check_extra(who: str, kind: str, find: Callable[[str], object | None] = find_spec) -> None:

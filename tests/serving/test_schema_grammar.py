@@ -9,14 +9,14 @@ from zoo.actions import Action
 from zoo.errors import DataError
 from zoo.serving import gbnf
 from zoo.serving.schema_grammar import schema_grammar
-from zoo.serving.token_grammar import _END, _Machine
+from zoo.serving.token_grammar import END, Machine
 
 
 def valid(schema: dict[str, object], text: str) -> bool:
     """Whether the grammar lets a text through to its end."""
-    machine = _Machine(gbnf.read(schema_grammar(schema)))
+    machine = Machine(gbnf.read(schema_grammar(schema)))
     found = machine.read(machine.start(), text.encode())
-    return found is not None and _END in found[0] and not found[1]
+    return found is not None and END in found[0] and not found[1]
 
 
 def compact(value: object) -> str:

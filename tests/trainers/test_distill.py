@@ -8,8 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from training_rows import Context, Rows
+from transformers import AutoTokenizer
 
 from zoo import tiny
+from zoo.actions import parse
 from zoo.errors import DataError, ModelError
 from zoo.estimate import logit_token_bytes
 from zoo.records import StageContext
@@ -45,6 +47,25 @@ def stored(teacher: Path, data: Path, ctx: StageContext, **changes: Any) -> Path
     return ctx.out
 
 
+@pytest.mark.parametrize("gold", [False, True], ids=["own", "gold"])
+def test_muon_takes_the_matrices_of_a_student_too(
+    tiny_llama: Path, teacher: Path, rows: Rows, context: Context, gold: bool
+) -> None:
+    ctx = beside(context(tiny_llama, rows()), teacher=teacher)
+    result = distill.run(spec(optimizer="muon", gold=gold, checkpoint_steps=2, trl={"max_steps": 2}), ctx)
+    state = torch.load(ctx.scratch / "checkpoints" / "checkpoint-2" / "optimizer.pt", weights_only=True)
+    muon, *adamw = state["param_groups"]
+    assert muon["momentum"] == 0.95 and len(muon["params"]) == 14 and all("betas" in group for group in adamw)
+    assert result.metrics["steps"].value == 2
+    with pytest.raises(ValueError, match="both set"):
+        spec(optimizer="muon", trl={"optim": "sgd"})
+
+
+def test_what_is_unset_is_in_no_key() -> None:
+    assert "optimizer" not in spec().model_dump(mode="json")
+    assert DistillSpec.model_validate(spec(optimizer="muon").model_dump()).optimizer
+
+
 def test_a_student_comes_closer_to_its_teacher_without_seeing_an_answer(
     tiny_llama: Path, teacher: Path, rows: Rows, context: Context
 ) -> None:
@@ -57,6 +78,8 @@ def test_a_student_comes_closer_to_its_teacher_without_seeing_an_answer(
     assert history[-1]["behaviour"] < history[0]["behaviour"], "the teacher knows the answers"
     before, after = load_file(tiny_llama / "model.safetensors"), load_file(ctx.out / "model.safetensors")
     assert len(after) == 20 and not any(torch.equal(before[name], after[name]) for name in after)
+    lines = [json.loads(line) for line in (ctx.out / "history.jsonl").read_text("utf-8").splitlines()]
+    assert [line["step"] for line in lines] == list(range(1, 41)) and {"loss", "divergence"} <= lines[0].keys()
 
 
 def test_the_loss_is_the_weighted_sum_of_its_parts(
@@ -189,6 +212,20 @@ def test_in_a_world_the_student_plays_anew_every_round(
     assert not prompts[0] & prompts[1] and not prompts[1] & prompts[2], "no round has the tasks of another"
     assert all(0 < len(turn["answer"]) <= 16 for one in kept for turn in one["turns"])
     assert all(point["own_answers"] == 1.0 for point in result.notes["loss"])
+
+
+def test_a_constrained_student_plays_by_the_grammar_of_each_screen(
+    tiny_llama: Path, teacher: Path, rows: Rows, context: Context
+) -> None:
+    ctx = beside(context(tiny_llama, rows(8)), teacher=teacher)
+    agent, world = {**AGENT, "constrained": True, "answer_tokens": 200}, {"source": "world", "rounds": 1, "tasks": 3}
+    distill.run(spec(lmbda=1.0, rollouts=world, agent=agent, trl={"max_steps": 1}, checkpoint_steps=1), ctx)
+    kept = json.loads((ctx.scratch / "rounds" / "round-0000.json").read_text("utf-8"))
+    tokenizer = AutoTokenizer.from_pretrained(tiny_llama)
+    answers = [turn["answer"] for turn in kept["turns"]]
+    ended = [tokenizer.decode(one[:-1]) for one in answers if one[-1] == tokenizer.eos_token_id]
+    assert all(tokenizer.decode(one).startswith("<REASONING>") for one in answers)
+    assert ended and all(parse(text) for text in ended)
 
 
 def test_behaviour_and_reasoning_alone_need_no_teacher(tiny_llama: Path, rows: Rows, context: Context) -> None:

@@ -15,7 +15,7 @@ from zoo.trainers import distill
 SETTINGS = {
     "model": "a/b", "teacher": "a/c", "data": "stage:rows", "gold": True, "dtype": "float32", "save_dtype": "float32",
     "checkpoint_steps": 2, "lmbda": 0.5, "rollouts": {"answer_tokens": 8},
-    "trl": {"max_steps": 6, "per_device_train_batch_size": 4, "learning_rate": 1e-2},
+    "trl": {"max_steps": 5, "per_device_train_batch_size": 4, "learning_rate": 1e-2},
 }  # fmt: skip
 
 
@@ -49,7 +49,7 @@ def test_a_teacher_with_other_tokens_teaches(tiny_llama: Path, stranger: Path, r
     ctx = StageContext(ctx.out, ctx.scratch, {**ctx.inputs, "teacher": stranger}, ctx.seed)
     result = distill.run(DistillSpec.model_validate(SETTINGS), ctx)
     losses = [point["loss"] for point in result.notes["loss"]]
-    assert len(losses) == 6 and losses[-1] < losses[0]
+    assert len(losses) == 5 and losses[-1] < losses[0]
     before = (tiny_llama / "model.safetensors").read_bytes()
     assert (ctx.out / "model.safetensors").read_bytes() != before
 
@@ -58,8 +58,8 @@ def test_kills_change_nothing(tmp_path: Path, tiny_llama: Path, stranger: Path, 
     inputs = {"model": tiny_llama, "data": rows(), "teacher": stranger}
     settings: dict[str, Any] = {"kind": "distill", **SETTINGS}
     expected = uninterrupted(Run("distill", settings, tmp_path / "whole", inputs))
-    outcome, left = killed(Run("distill", settings, tmp_path / "killed", inputs), [Kill(3), Kill(5, 0.02)])
-    assert outcome == expected and left[0] == "checkpoint-2"
+    outcome, left = killed(Run("distill", settings, tmp_path / "killed", inputs), [Kill(3, 0.02)])
+    assert outcome == expected and left[0] in ("checkpoint-2", "checkpoint-4")
 
 
 def test_rows_of_several_answers_are_refused(

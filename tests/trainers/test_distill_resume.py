@@ -9,7 +9,7 @@ from training_rows import phone_row, write_rows
 
 AT_THE_END = 1000
 LORA = {"r": 4, "target_modules": "all-linear", "lora_dropout": 0.1}
-STEADY = {"per_device_train_batch_size": 4, "learning_rate": 1e-2, "lr_scheduler_type": "constant", "max_steps": 8}
+STEADY = {"per_device_train_batch_size": 4, "learning_rate": 1e-2, "lr_scheduler_type": "constant", "max_steps": 6}
 AGENT = {"style": "terse", "observation": "terse", "rounds": 2, "answer_tokens": 16}
 CASES: dict[str, dict[str, Any]] = {
     "rows and answers of its own": {
@@ -34,6 +34,6 @@ def test_a_few_kills_change_nothing(tmp_path: Path, tiny_llama: Path, taught_lla
         return Run("distill", {**usual, **CASES[case]}, tmp_path / name, inputs)
 
     expected = uninterrupted(begin("whole"))
-    outcome, left = killed(begin("killed"), [Kill(3), Kill(5, 0.02), Kill(AT_THE_END)])
+    outcome, left = killed(begin("killed"), [Kill(3, 0.02), Kill(AT_THE_END)])
     assert outcome == expected
-    assert left[0] == "checkpoint-2" and left[-1] == "checkpoint-8"
+    assert left[0] in ("checkpoint-2", "checkpoint-4") and left[-1] == "checkpoint-6"

@@ -102,7 +102,7 @@ def test_trackio_writes_into_its_folder_and_connects_to_nobody(
         "model, data, home = map(pathlib.Path, sys.argv[1:])\n"
         "(home / 'out').mkdir(parents=True); (home / 'scratch').mkdir()\n"
         "ctx = StageContext(home / 'out', home / 'scratch', {'model': model, 'data': data}, seed=7, name='sft')\n"
-        "trl = {'max_steps': 2, 'per_device_train_batch_size': 2}\n"
+        "trl = {'max_steps': 1, 'per_device_train_batch_size': 2}\n"
         "sft.run(SFTSpec(model='a/b', data='stage:rows', dtype='float32', trl=trl), ctx)\n"
     )
     monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "tracking"))

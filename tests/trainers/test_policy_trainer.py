@@ -3,6 +3,7 @@
 import hashlib
 import inspect
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,14 @@ from zoo import registry
 from zoo.errors import DataError, EnvironmentFailure, ModelError
 from zoo.schema import GRPOSpec
 from zoo.trainers import batches, grpo, preflight
+from zoo.trainers.policy_sizes import refuse_split_groups
 
 RESTS_ON = {
     "_calculate_rewards": "736ae29b083840b5",
     "_compute_loss": "80295546bbdbf6f7",
     "_generate": "2a27fdf8f5e6f356",
     "_generate_and_score_completions": "1fa48922792dcd5c",
+    "_get_per_token_logps_and_entropies": "ea73c3909275851d",
     "_generate_single_turn": "e0f02e4fc094cefd",
     "_prepare_inputs": "f824e7fb07147956",
 }
@@ -168,7 +171,7 @@ def test_a_denoised_batch_of_logged_steps_compares_with_the_others_alone(
     spec = steps_spec(denoise={"unreadable": False, "signed": False, "spread": 0.0})
     trainer = trainer_of(spec, taught_llama, rows(), context)
     batch = generated(trainer, [0, 1])
-    scores = torch.tensor(trainer._scores).view(2, 4)
+    scores = torch.tensor([one.score for one in trainer._answers]).view(2, 4)
     expected = 2 * (scores - (scores.sum(1, keepdim=True) - scores) / 3)
     torch.testing.assert_close(batch["advantages"].view(2, 4), expected, atol=1e-5, rtol=1e-5)
     quiet = batch["advantages"] == 0
@@ -235,7 +238,7 @@ def test_every_step_of_an_episode_is_a_sample_with_its_episodes_advantage(tapper
         expected += [float(v) for v, one in zip(values, seen, strict=True) for _ in one.rollout.answers if v]
     found = batch["advantages"][: len(expected)].tolist()
     assert expected and found == pytest.approx(expected, abs=1e-4)
-    prompts = [answer.prompt_ids for answer, _ in trainer._handed]
+    prompts = [one.answer.prompt_ids for one in trainer._handed]
     for row, prompt in enumerate(prompts):
         assert batch["prompt_ids"][row][batch["prompt_mask"][row].bool()].tolist() == list(prompt)
 
@@ -269,7 +272,7 @@ def test_an_episode_whose_world_breaks_down_teaches_nothing_and_moves_no_baselin
     generated(trainer, [0, 1])
     broken = [one for one in trainer._seen if one.rollout.episode.ended == "error"]
     assert broken and all(one.score is None for one in broken)
-    handed = {id(answer) for answer, _ in trainer._handed}
+    handed = {id(one.answer) for one in trainer._handed}
     assert not any(id(answer) in handed for one in broken for answer in one.rollout.answers)
     logged = trainer._metrics["train"]
     assert logged["episode/error"] == [len(broken) / 8]
@@ -320,7 +323,7 @@ def test_tasks_without_spread_give_way_to_others(tapper: Path, context: Context)
 @pytest.mark.usefixtures("toy")
 def test_a_prompt_without_room_for_an_answer_is_a_step_lost_and_no_crash(tapper: Path, context: Context) -> None:
     trainer = world_trainer(policy_spec(), tapper, context)
-    trainer.positions = 50
+    trainer._actor.speaker = replace(trainer._actor.speaker, longest=42)
     batch = generated(trainer, [0, 1])
     assert all(not answer.completion_ids for one in trainer._seen for answer in one.rollout.answers)
     assert batch["tool_mask"].sum() == batch["num_items_in_batch"] == 0
@@ -361,4 +364,4 @@ def test_groups_that_processes_would_share_are_refused(taught_llama: Path, rows:
     trainer = trainer_of(steps_spec(denoise={}), taught_llama, rows(), context)
     trainer.num_generations = 3
     with pytest.raises(ModelError, match="groups of num_generations 3 would be split over processes"):
-        trainer._refuse_split_groups()
+        refuse_split_groups(trainer)

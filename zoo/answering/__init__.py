@@ -7,7 +7,7 @@ Evaluation, data and the terminal ask through here. Importing this imports nothi
 from zoo.answering.drawing import Draw, draw_endpoint, draw_runtime, seed_number
 from zoo.answering.endpoint import Endpoint, answered, ask_endpoint, endpoint_of
 from zoo.answering.kept import KeptAnswers, Spent
-from zoo.answering.models import Ask, ModelAgent, ask_runtime, grammar_for
+from zoo.answering.models import Ask, ModelAgent, Numbers, ask_runtime, grammar_for
 from zoo.answering.pace import Pace
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Endpoint",
     "KeptAnswers",
     "ModelAgent",
+    "Numbers",
     "Pace",
     "Spent",
     "answered",

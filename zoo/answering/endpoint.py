@@ -64,6 +64,16 @@ class Endpoint:
 
         Raises ModelError when the server refuses, is not there, stays busy, or speaks another protocol.
         """
+        started, response = self.post("/chat/completions", self._body(chat, tokens, schema, temperature, seed), sleep)
+        return self._generation(response, time.perf_counter() - started)
+
+    def post(
+        self, route: str, body: Mapping[str, Any], sleep: Callable[[float], None] = time.sleep
+    ) -> tuple[float, Any]:
+        """When the request that was answered was sent (of `time.perf_counter`), and its response, of status 200.
+
+        Raises ModelError as `complete` does.
+        """
         import httpx2
 
         wait = _FIRST_WAIT_SECONDS
@@ -71,12 +81,12 @@ class Endpoint:
             self.pace.wait(sleep)
             started = time.perf_counter()
             try:
-                response = self._post(self._body(chat, tokens, schema, temperature, seed))
+                response = self._post(route, body)
             except httpx2.HTTPError as error:
                 problem = f"{type(error).__name__}: {error}"
             else:
                 if response.status_code == _OK:
-                    return self._generation(response, time.perf_counter() - started)
+                    return started, response
                 problem = f"status {response.status_code}: {response.text[:_SHOWN_CHARACTERS]}"
                 if response.status_code not in _BUSY:
                     raise ModelError(f"{self.url}: refuses model {self.model!r}: {problem}")
@@ -104,13 +114,18 @@ class Endpoint:
 
         return httpx2.Client(timeout=self.answer_seconds)
 
-    def _post(self, body: Mapping[str, Any]) -> Any:
+    def get(self, route: str) -> Any:
+        """The response to a plain question, asked once. Raises `httpx2.HTTPError` when nobody is there."""
+        return self._client.get(f"{self.url.rstrip('/')}{route}", headers=self._headers())
+
+    def _headers(self) -> dict[str, str]:
+        key = os.environ.get(self.key_variable)
+        return {"Authorization": f"Bearer {key}"} if key else {}
+
+    def _post(self, route: str, body: Mapping[str, Any]) -> Any:
         """The plain request. The Hub's own client rewrites a schema for another kind of server, and would send the
         Hub's token to whoever is asked."""
-        key = os.environ.get(self.key_variable)
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        url = f"{self.url.rstrip('/')}/chat/completions"
-        return self._client.post(url, json=body, headers=headers)
+        return self._client.post(f"{self.url.rstrip('/')}{route}", json=body, headers=self._headers())
 
     def _keep_pause(self, response: Any) -> None:
         """Hold all threads for as long as the server asks. Raises ModelError when that is too long to wait."""

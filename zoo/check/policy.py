@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 
 from zoo import options, registry
+from zoo.check.policy_endpoint import policy_endpoint_problems
 from zoo.check.world_model import world_model_problems
 from zoo.errors import Problem, did_you_mean
 from zoo.schema import GRPOSpec, Hardware
@@ -24,6 +25,7 @@ def policy_problems(name: str, spec: GRPOSpec, where: Where, hardware: Hardware 
     yield from _vllm(name, spec, at, hardware)
     yield from _denoised(name, spec, at)
     yield from world_model_problems(name, spec, at)
+    yield from policy_endpoint_problems(name, spec, at)
     if spec.environment:
         yield from _world(name, spec, at)
 
@@ -91,10 +93,11 @@ def _world(name: str, spec: GRPOSpec, at: Callable[..., str]) -> Iterator[Proble
         yield Problem(
             at("trl", "multi_objective_aggregation"), f"{name}: episodes are scored by one sum", "leave it out"
         )
-    if spec.agent.constrained:
+    if spec.agent.constrained and (spec.trl.get("use_vllm") or spec.trl.get("use_transformers_continuous_batching")):
+        engine = "use_vllm" if spec.trl.get("use_vllm") else "use_transformers_continuous_batching"
         yield Problem(
-            at("agent", "constrained"), f"{name}: rollouts are not kept to a grammar",
-            "write agent: {constrained: false} in this stage",
+            at("agent", "constrained"), f"{name}: trl.{engine} keeps answers to no grammar of ours",
+            f"leave {engine} out, or write agent: {{constrained: false}} in this stage",
         )  # fmt: skip
     if options.grpo_batch_problem(spec.trl):
         return

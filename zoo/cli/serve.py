@@ -1,6 +1,7 @@
 """The command that puts a model behind an OpenAI-compatible endpoint on loopback: serve."""
 
 import json
+import os
 import signal
 import socket
 import time
@@ -26,6 +27,17 @@ _HOST = "127.0.0.1"
 @click.option("--threads", default="auto", show_default=True, help="How many, or auto: as many as measure fastest.")
 @click.option("--device", default="auto", show_default=True, help="Of a checkpoint: cpu, cuda, ...")
 @click.option("--lookup", is_flag=True, help="Guess tokens from prompt and earlier answers. Not for GGUF.")
+@click.option(
+    "--adapters",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Of a policy that learns: where its adapters are written. A checkpoint then answers by chance.",
+)
+@click.option(
+    "--key-variable",
+    default="RECIPES_SERVE_KEY",
+    show_default=True,
+    help="With --adapters: the environment variable that holds the key which requests must carry.",
+)
 @click.option("--offline", is_flag=True, help="Ask the embedded Hub only.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line, as soon as it listens.")
 def serve(
@@ -36,6 +48,8 @@ def serve(
     threads: str,
     device: str,
     lookup: bool,
+    adapters: Path | None,
+    key_variable: str,
     offline: bool,
     as_json: bool,
 ) -> None:
@@ -48,7 +62,9 @@ def serve(
     models.require_runtimes()
     found = models.model(named, part, offline)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended by another program, it stops in order too
-    if found.suffix == ".gguf":
+    if adapters:
+        _serve_policy(found, port, adapters, key_variable, device, as_json)
+    elif found.suffix == ".gguf":
         if lookup:
             raise ModelError("--lookup: llama.cpp's own server takes no such switch; leave it out for a GGUF file")
         _serve_file(found, port, context, counted, as_json)
@@ -101,6 +117,34 @@ def _serve_runtime(
         address = f"http://{_HOST}:{listening.getsockname()[1]}"
         told = runtime.describe()
         _announce(address, name, {"runtime": told.runtime, "threads": told.threads}, as_json)
+        with suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets=[listening])
+
+
+def _serve_policy(source: Path, port: int, adapters: Path, key_variable: str, device: str, as_json: bool) -> None:
+    import uvicorn
+
+    from zoo import machine
+    from zoo.serving import open_torch
+    from zoo.serving.policy_server import policy_application
+
+    if not (source / "config.json").is_file():
+        raise ModelError(f"--adapters: {source.name} is no checkpoint folder, and only its adapters can change")
+    key = os.environ.get(key_variable)
+    if not key:
+        raise EnvironmentFailure(
+            f"--adapters: {key_variable} is not set, and whoever has an adapter read from disk must know a key; set it "
+            "to a secret of yours, here and for the stage (endpoint.key_variable)"
+        )
+    models.be_quiet()
+    adapters.mkdir(parents=True, exist_ok=True)
+    listening = _listen(port)
+    name = source.resolve().name
+    with open_torch(source, machine.device(device)) as runtime:
+        app = policy_application(runtime, name, adapters, key)
+        config = uvicorn.Config(app, log_level="warning", lifespan="off", server_header=False)
+        address = f"http://{_HOST}:{listening.getsockname()[1]}"
+        _announce(address, name, {"runtime": "torch", "adapters": str(adapters)}, as_json)
         with suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listening])
 

@@ -8,7 +8,7 @@ own classes (`zoo.options`).
 from zoo.schema.agent import AgentSpec
 from zoo.schema.data import DataSpec, FilterSpec, ReasonSpec, Share, TinyRowsSpec, TinySpec
 from zoo.schema.distillation import DistillSpec, DistillWeights, LogitsSpec, RolloutSpec
-from zoo.schema.endpoint import EndpointSpec
+from zoo.schema.endpoint import EndpointSpec, PolicyEndpointSpec
 from zoo.schema.exporting import GGUFSpec, ImportanceSpec, ONNXSpec
 from zoo.schema.measuring import EvaluateSpec, Gate, LatencySpec, VerifySpec
 from zoo.schema.merging import ChooseSpec, MergeSpec, SweepScore, SweepSpec
@@ -56,6 +56,7 @@ __all__ = [
     "ModelRef",
     "ONNXSpec",
     "OptimizerSpec",
+    "PolicyEndpointSpec",
     "ProbeSpec",
     "PublishSpec",
     "ReasonSpec",

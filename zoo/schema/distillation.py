@@ -1,13 +1,13 @@
 """Distillation: what a student takes over from a teacher, and a teacher's logits kept for later."""
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from zoo.schema.agent import AgentSpec
 from zoo.schema.reference import LogitsRef, ModelRef, RowsRef
 from zoo.schema.settings import Settings, StageSpec
-from zoo.schema.training import TrainingSpec
+from zoo.schema.training import Optimizer, TrainingSpec
 
 __all__ = ["DistillSpec", "DistillWeights", "LogitsSpec", "RolloutSpec"]
 
@@ -49,6 +49,8 @@ class DistillSpec(TrainingSpec):
     the teacher, any of them at once. Built on TRL's SFTTrainer; `trl:` takes SFTConfig's options."""
 
     kind: Literal["distill"] = "distill"
+    optimizer: Optimizer | None = None
+    """`muon`, or its settings. Without it, TRL's `optim`, which is AdamW."""
     teacher: ModelRef | None = None
     """The model to learn from, in memory beside the student. Its tokens must be the student's."""
     logits: LogitsRef | None = None
@@ -86,7 +88,14 @@ class DistillSpec(TrainingSpec):
             raise ValueError("gold needs a teacher, and takes the student's answers to rows only")
         if self.gold and (self.loss != "forward" or self.weights.chain_of_thought != self.weights.behaviour):
             raise ValueError("gold has one loss for all tokens; leave `loss` out, and weigh text alike")
+        if self.optimizer and "optim" in self.trl:
+            raise ValueError(f"optimizer: {self.optimizer.name} and trl.optim are both set; leave one of them out")
         return self
+
+    @model_serializer(mode="wrap")
+    def _later_fields_when_set(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A field that came after the first keys is written only when it says something, so that keys stay."""
+        return {name: value for name, value in write(self).items() if name != "optimizer" or value is not None}
 
 
 class LogitsSpec(StageSpec):

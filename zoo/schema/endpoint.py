@@ -7,10 +7,12 @@ from pydantic import Field, SerializationInfo, SerializerFunctionWrapHandler, mo
 
 from zoo.schema.settings import IDENTITY, Settings
 
-__all__ = ["EndpointSpec"]
+__all__ = ["EndpointSpec", "PolicyEndpointSpec"]
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-_HOW = ("key_variable", "parallel", "requests_per_minute", "prompt_price", "answer_price", "answer_seconds")
+_HOW = (
+    "key_variable", "parallel", "requests_per_minute", "prompt_price", "answer_price", "answer_seconds", "folder",
+)  # fmt: skip
 
 
 class EndpointSpec(Settings):
@@ -58,3 +60,24 @@ class EndpointSpec(Settings):
         if info.context == IDENTITY:
             return {name: value for name, value in plain.items() if name not in _HOW}
         return plain
+
+
+class PolicyEndpointSpec(EndpointSpec):
+    """An endpoint that answers for the policy while it learns: `recipes serve --adapters`, or vLLM with
+    VLLM_ALLOW_RUNTIME_LORA_UPDATING=1 and `--enable-lora --logprobs-mode processed_logprobs`.
+
+    It holds the weights that the stage begins with, under the name `model`. The stage writes its adapter into `folder`
+    and has it loaded by name; every request asks for that name, so that no answer comes from other weights unnoticed.
+    """
+
+    folder: str = Field(min_length=1)
+    """Where adapters are written for the endpoint to read: a folder that both see under the same path."""
+    sync_steps: int = Field(1, ge=1)
+    """Optimizer steps between two hand-overs. What lags behind is corrected by truncated importance weights
+    (`trl.vllm_importance_sampling_mode`, token_truncate here, and `trl.vllm_importance_sampling_clip_max`)."""
+    asynchronous: bool = False
+    """Whether the next batch is acted while this one is learned: its weights then lag one batch behind, and its tasks
+    are drawn by the seed in place of the dataset's order. Needs an endpoint that tells log-probabilities."""
+    strange_nats: float = Field(0.5, gt=0)
+    """When the endpoint has just been given the weights and its log-probabilities are further than this from the
+    stage's own, on the mean over a batch's tokens, it serves something else and the stage stops."""

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from zoo.schema.agent import AgentSpec
+from zoo.schema.endpoint import PolicyEndpointSpec
 from zoo.schema.reference import ModelRef, RowsRef
 from zoo.schema.reinforcement import (
     DenoiseSpec,
@@ -105,7 +106,7 @@ _LATER = ("optimizer", "global_batch", "quantize")
 _BATCH_OPTIONS = ("per_device_train_batch_size", "gradient_accumulation_steps")
 
 
-_UNSET_IN_GRPO = ("data", "environment", "dynamic_sampling", "denoise", "optimizer", "world_model")
+_UNSET_IN_GRPO = ("data", "environment", "endpoint", "dynamic_sampling", "denoise", "optimizer", "world_model")
 
 
 class GRPOSpec(TrainingSpec):
@@ -121,6 +122,8 @@ class GRPOSpec(TrainingSpec):
     """The tasks to act in, in place of `data`."""
     agent: AgentSpec = AgentSpec()
     """Who acts in the environment."""
+    endpoint: PolicyEndpointSpec | None = None
+    """Where the policy's answers in the environment come from, in place of this process: needs `lora`."""
     rewards: tuple[RewardSpec, ...] = (RewardSpec(name="action"), RewardSpec(name="format"))
     """OpenPhone's two by default: the called function (0 or 1) and the format (0 to 1). In an environment: success, and
     half as much for sub-goals."""

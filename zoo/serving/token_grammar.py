@@ -14,12 +14,13 @@ from zoo.serving.gbnf import Letters
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["TokenGrammar"]
+__all__ = ["END", "Machine", "Places", "TokenGrammar"]
 
 _LIKELY = 16
 """Tokens that are asked for one by one before all of them are sorted out by their first byte."""
-_END = -1
-_Places = frozenset[int]
+END = -1
+"""The place behind everything: where a grammar may end."""
+Places = frozenset[int]
 
 
 class TokenGrammar:
@@ -31,7 +32,7 @@ class TokenGrammar:
     """
 
     def __init__(self, text: str, token_bytes: Sequence[bytes | None], stops: frozenset[int]) -> None:
-        self._machine = _Machine(gbnf.read(text))
+        self._machine = Machine(gbnf.read(text))
         self._bytes, self._stops = token_bytes, sorted(stops)
         self._places, self._rest = self._machine.start(), b""
         """`_rest`: the bytes of a letter that is not whole yet."""
@@ -63,10 +64,10 @@ class TokenGrammar:
 
     def _allows(self, token: int) -> bool:
         if token in self._stops:
-            return _END in self._places and not self._rest
+            return END in self._places and not self._rest
         return self._after(token) is not None
 
-    def _after(self, token: int) -> tuple[_Places, bytes] | None:
+    def _after(self, token: int) -> tuple[Places, bytes] | None:
         said = self._bytes[token] if token < len(self._bytes) else None
         return self._machine.read(self._places, self._rest + said) if said else None
 
@@ -80,7 +81,7 @@ class TokenGrammar:
         return [int(token) for token in candidates[np.argsort(-logits[candidates], kind="stable")]]
 
 
-class _Machine:
+class Machine:
     """The rules as a machine over letters: a set of places, each a stack of what is still to come, numbered once.
 
     A place is the number of (rest of an alternative, place behind it); the end of the grammar is the place -1.
@@ -90,13 +91,13 @@ class _Machine:
         self._rules = rules
         self._numbers: dict[tuple[gbnf.Way, int], int] = {}
         self._stacks: list[tuple[gbnf.Way, int]] = []
-        self._next: dict[tuple[_Places, str], _Places] = {}
+        self._next: dict[tuple[Places, str], Places] = {}
 
-    def start(self) -> _Places:
+    def start(self) -> Places:
         """Before the first letter."""
-        return self._letters_at(("root",), _END)
+        return self._letters_at(("root",), END)
 
-    def read(self, places: _Places, data: bytes) -> tuple[_Places, bytes] | None:
+    def read(self, places: Places, data: bytes) -> tuple[Places, bytes] | None:
         """Where bytes lead to, and those of a letter that is not whole; None when they lead nowhere."""
         text, rest = _whole(data)
         if text is None:
@@ -107,14 +108,18 @@ class _Machine:
             places = self._next[places, letter]
             if not places:
                 return None
-        if rest and not any(self._letters(place).holds(*_span(rest)) for place in places if place != _END):
+        if rest and not any(self._letters(place).holds(*_span(rest)) for place in places if place != END):
             return None
         return places, rest
 
-    def _step(self, places: _Places, code: int) -> _Places:
+    def letters(self, places: Places) -> set[Letters]:
+        """The sets of letters that can come next."""
+        return {self._letters(place) for place in places if place != END}
+
+    def _step(self, places: Places, code: int) -> Places:
         found: set[int] = set()
         for place in places:
-            if place != _END and self._letters(place).holds(code, code):
+            if place != END and self._letters(place).holds(code, code):
                 way, behind = self._stacks[place]
                 found |= self._letters_at(way[1:], behind)
         return frozenset(found)
@@ -124,7 +129,7 @@ class _Machine:
         assert isinstance(symbol, Letters)
         return symbol
 
-    def _letters_at(self, way: gbnf.Way, behind: int) -> _Places:
+    def _letters_at(self, way: gbnf.Way, behind: int) -> Places:
         """Every place that begins with letters, reached without reading one."""
         found, seen, pending = set[int](), set[tuple[gbnf.Way, int]](), [(way, behind)]
         while pending:
@@ -133,8 +138,8 @@ class _Machine:
                 continue
             seen.add(one)
             if not way:
-                if behind == _END:
-                    found.add(_END)
+                if behind == END:
+                    found.add(END)
                 else:
                     pending.append(self._stacks[behind])
             elif isinstance(way[0], Letters):

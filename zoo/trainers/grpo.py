@@ -32,17 +32,24 @@ def run(spec: GRPOSpec, ctx: StageContext) -> StageResult:
     """Train, and leave a whole checkpoint in `ctx.out`, with a sample of what was said in `completions.jsonl`.
 
     Raises DataError for rows or tasks that do not fit, ModelError for a checkpoint that cannot be trained or for sizes
-    that do not fit together, EnvironmentFailure for vLLM where it cannot be, all before weights are loaded; and
-    ModelError when the loss is no number or `guard` stops the run.
+    that do not fit together, EnvironmentFailure for vLLM where it cannot be and for an endpoint that is not there, all
+    before weights are loaded; and ModelError when the loss is no number, `guard` stops the run or the endpoint goes.
     """
     _check_vllm(spec, ctx.device)
+    if spec.endpoint:
+        from zoo.trainers.policy_endpoint import check_endpoint
+
+        check_endpoint(spec.endpoint)
     base = ctx.inputs["model"]
     processor = preflight.load_processor(base)
     tasks = _tasks(spec, ctx.seed)
     rows, notes = _rows_of(tasks) if spec.environment else _read_rows(spec, ctx.inputs["data"], processor, base)
     _check_sizes(spec, len(rows))
     trainer = _trainer(spec, ctx, rows, processor, tasks)
-    metrics = session.train(trainer, ctx)
+    try:
+        metrics = session.train(trainer, ctx)
+    finally:
+        trainer.close()
     history = [entry for entry in trainer.state.log_history if "reward" in entry]
     acting = _write_adapters(trainer.model, spec, ctx.out)
     loading.write_trained(trainer.model, processor, base, ctx.out, spec.save_dtype, acting)
@@ -61,7 +68,7 @@ _LOGGED = (
     "reward_std", "completions/mean_length", "completions/clipped_ratio", "entropy", "group_spread", "kl",
     "clip_ratio/low_mean", "clip_ratio/high_mean", "frac_reward_zero_std", "success",
 )  # fmt: skip
-_MORE = ("denoise/", "episode/", "sampling/", "samples/", "world/")
+_MORE = ("denoise/", "endpoint/", "episode/", "sampling/", "samples/", "world/")
 _WORLD_MODEL = ("world/nll", "world/exact")
 
 
@@ -142,6 +149,7 @@ def _trainer(
     table = registry.EPISODE_REWARDS if spec.environment else registry.REWARDS
     settings = {
         **session.settings(spec.checkpoint_steps, ctx),
+        **({"vllm_importance_sampling_mode": "token_truncate"} if spec.endpoint else {}),
         **spec.trl,
         **({"max_completion_length": spec.agent.answer_tokens} if spec.environment else {}),
         "reward_weights": [reward.weight for reward in spec.rewards],

@@ -2,54 +2,51 @@
 
 This is the one module that does; a test holds the digest of what it rests on. A batch of answers to logged steps is
 TRL's own, with groups replaced (`dynamic_sampling`) and advantages recomputed (`denoise`). A batch of episodes is acted
-here and then handed to TRL as one completion a step. Whatever is drawn here is drawn from the seed and the step, so
-that a run that goes on from a checkpoint draws the same. Several processes: decisions are gathered, each process has
-whole groups. Not covered: episodes under FSDP, ZeRO-3 or vLLM over several processes, whose calls must stay in step.
+here and then handed to TRL as one completion a step; answers that a grammar keeps are learned under it too. What is
+drawn here is drawn from the seed and the step, so that a run that goes on from a checkpoint draws the same. Several
+processes: decisions are gathered, each process has whole groups. Not covered: episodes under FSDP, ZeRO-3 or vLLM over
+several processes, whose calls must stay in step.
 """
 
 import math
 import warnings
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from random import Random
-from statistics import mean, stdev
+from statistics import mean
 from time import perf_counter
 from typing import Any
 
 import torch
-from accelerate.utils import gather_object
 from trl import GRPOTrainer
+from trl.models import unwrap_model_for_generation
 
-from zoo.agent import Chat
 from zoo.environments import Task
 from zoo.errors import ModelError
 from zoo.schema import GRPOSpec
-from zoo.trainers import batches, rollouts
-from zoo.trainers.advantages import Attempt, Credit, Scale, Turn, credited, spread
+from zoo.trainers import batches, episode_log, loading
+from zoo.trainers.acting import Actor
+from zoo.trainers.advantages import Attempt, Credit, Scale, credited, spread
 from zoo.trainers.batches import Batch
-from zoo.trainers.judged import Judged, judged, named
+from zoo.trainers.constrained import Grammars, generated_under
+from zoo.trainers.episode_samples import Sample, bounded, filled, handed_out
+from zoo.trainers.groups import Group, Row, Sampling, group_of_answers, group_of_episodes
+from zoo.trainers.judged import Judged, judged
+from zoo.trainers.logged_answers import LoggedAnswer, logged_answers
+from zoo.trainers.masked_chances import bits_of, masked_chances, widened
+from zoo.trainers.policy_endpoint import open_endpoint
+from zoo.trainers.policy_sizes import refuse_calls_out_of_step, refuse_split_groups
 from zoo.trainers.rollouts import Answered
+from zoo.trainers.speaking import Asked, Speaker
+from zoo.trainers.together import Together
 
 __all__ = ["Keep", "PolicyTrainer"]
 
-Row = Mapping[str, Any]
 Keep = Callable[[int, int, Sequence[Mapping[str, Any]]], None]
 """Told the number of a step, that of the last, and what was answered for it, as plain data."""
 
 _REASONS = ("errors", "flat", "limits", "unbalanced", "unreadable", "repeated", "spared")
 _NOTHING: Row = {"prompt": [{"role": "user", "content": ""}]}
-
-
-@dataclass(frozen=True)
-class _Group:
-    """The answers to one prompt, or the episodes of one task."""
-
-    spread: float
-    teaches: bool
-    batch: Batch | None = None
-    samples: tuple[tuple[Answered, float], ...] = ()
-    """Of episodes: the steps that teach, each with its advantage."""
 
 
 class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL's classes are untyped here
@@ -72,26 +69,33 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL's classes are unt
             warnings.filterwarnings("ignore", message="You are using 'rollout_func'")
         super().__init__(*args, **options)
         self.num_generations: int
-        self.spec, self.tasks, self.positions = spec, tasks, positions
+        self.spec, self.positions = spec, positions
         self.readable, self.keep = readable, keep
-        self._handed: list[tuple[Answered, float]] = []
-        self._answers: list[tuple[str, bool]] = []
-        self._scores: list[float] = []
-        self._won: list[bool] = []
+        self._together = Together(self.accelerator)
+        self._sampling = self._new_sampling()
+        self._handed: list[Sample] = []
+        self._grammars = self._grammars_of(spec)
+        self._actor = self._actor_of(spec, tasks)
+        self._allowed: torch.Tensor | None = None
+        self._answers: list[LoggedAnswer] = []
         self._denoised: Counter[str] = Counter()
         self._seen: list[Judged] = []
-        self._round = 0
-        self._refuse_split_groups()
-        self._refuse_calls_out_of_step()
+        refuse_split_groups(self)
+        refuse_calls_out_of_step(self)
 
     def _generate_and_score_completions(self, inputs: list[Row]) -> Batch:
-        self._seen, self._round, self._denoised = [], 0, Counter()
+        self._seen, self._sampling, self._denoised = [], self._new_sampling(), Counter()
         started = perf_counter()
         batch = self._episodes(inputs) if self.spec.environment else self._logged_steps(inputs)
         for reason in _REASONS if self.spec.denoise else ():
-            self._note(f"denoise/{reason}", self._total(self._denoised[reason]))
+            self._note(f"denoise/{reason}", self._together.total(self._denoised[reason]))
         self._note("samples_per_second", len(batch["advantages"]) / (perf_counter() - started))
+        self._look_ahead(len(inputs))
         return batch
+
+    def close(self) -> None:
+        """Let go of what lies elsewhere."""
+        self._actor.close()
 
     def _calculate_rewards(
         self, inputs: list[Row], prompts: list[Any], completions: list[Any], completion_ids: list[list[int]]
@@ -101,119 +105,103 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL's classes are unt
             count = len(prompts) * self.accelerator.num_processes
             return torch.zeros(count, len(self.reward_funcs), device=self.accelerator.device)
         rewards: torch.Tensor = super()._calculate_rewards(inputs, prompts, completions, completion_ids)
-        self._remember(inputs, prompts, completions, completion_ids, rewards)
+        mine = self.accelerator.process_index * len(prompts)
+        local, ends = rewards[mine : mine + len(prompts)].cpu(), {*self.eos_token_ids, self._tokenizer.pad_token_id}
+        self._answers = logged_answers(completions, completion_ids, local, self.reward_weights, ends)
+        rows = zip(self._answers, inputs, prompts, strict=True)
+        self._keep_rows([one.plain(row, prompt, self.reward_func_names) for one, row, prompt in rows])
         return rewards
 
     def _logged_steps(self, inputs: list[Row]) -> Batch:
         if self.spec.denoise is None and self.spec.dynamic_sampling is None:
             whole: Batch = super()._generate_and_score_completions(inputs)
-            size = self.num_generations
-            if len(self._scores) % size == 0:
-                chunks = [self._scores[start : start + size] for start in range(0, len(self._scores), size)]
+            scores, size = [one.score for one in self._answers], self.num_generations
+            if len(scores) % size == 0:
+                chunks = [scores[start : start + size] for start in range(0, len(scores), size)]
                 self._note("group_spread", mean(spread(chunk) for chunk in chunks))
             return whole
-        groups = self._refilled(inputs, self._answered)
+        groups = self._sampling.groups(inputs, self.num_generations, self._answered, self._drawn)
         batch = batches.silenced(
             batches.joined([group.batch for group in groups if group.batch], self._tokenizer.pad_token_id)
         )
         mask = batch["completion_mask"] * batch.get("tool_mask", 1)
         batch["num_items_in_batch"] = self.accelerator.gather(mask.sum()).sum()
-        self._note("samples/trained", self._total(int((batch["advantages"] != 0).sum())))
+        self._note("samples/trained", self._together.total(int((batch["advantages"] != 0).sum())))
         return batch
 
-    def _answered(self, inputs: list[Row]) -> list[_Group]:
+    def _answered(self, inputs: Sequence[Row]) -> list[Group]:
         """TRL's answers to these rows, group by group."""
-        whole: Batch = super()._generate_and_score_completions(inputs)
-        groups = []
-        for number, batch in enumerate(batches.parts(whole, self.num_generations)):
-            attempts = self._attempts(number)
-            distance = spread([attempt.score for attempt in attempts if attempt.score is not None])
-            if self.spec.denoise:
-                credit = self._credit(attempts)
-                batch["advantages"] = torch.tensor([one for (one,) in credit.advantages]).to(whole["advantages"])
-            teaches = distance > 1e-6 and bool((batch["advantages"] != 0).any())
-            if not teaches:  # rounding leaves a rest of a thousandth where all scores are the same
-                batch["advantages"] = torch.zeros_like(batch["advantages"])
-            groups.append(_Group(distance, teaches, batch))
-        return groups
-
-    def _attempts(self, group: int) -> list[Attempt]:
-        start, end = group * self.num_generations, (group + 1) * self.num_generations
+        whole: Batch = super()._generate_and_score_completions(list(inputs))
+        size = self.num_generations
+        attempts = [one.attempt(self.readable) for one in self._answers]
+        credit = self._credit if self.spec.denoise else None
         return [
-            Attempt(
-                None if math.isnan(score) else score,
-                self._won[number],
-                "length" if cut else "finish",
-                (Turn(readable=self.readable(text)),),
-            )
-            for number, (score, (text, cut)) in enumerate(
-                zip(self._scores[start:end], self._answers[start:end], strict=True), start
-            )
+            group_of_answers(batch, attempts[number * size : (number + 1) * size], credit)
+            for number, batch in enumerate(batches.parts(whole, size))
         ]
 
-    def _remember(
-        self, inputs: list[Row], prompts: list[Any], completions: list[Any], ids: list[list[int]], rewards: torch.Tensor
-    ) -> None:
-        """The local rows of gathered rewards: their sums, and whether the first says that the answer is right."""
-        mine = self.accelerator.process_index * len(prompts)
-        local = rewards[mine : mine + len(prompts)].cpu()
-        total = (local * self.reward_weights).nansum(dim=1)
-        total[local.isnan().all(dim=1)] = math.nan
-        self._scores, self._won = total.tolist(), [bool(one >= 0.5) for one in local[:, 0]]
-        ends = {*self.eos_token_ids, self._tokenizer.pad_token_id}
-        texts = [one if isinstance(one, str) else one[-1]["content"] for one in completions]
-        self._answers = [(text, not tokens or tokens[-1] not in ends) for text, tokens in zip(texts, ids, strict=True)]
-        rows = zip(inputs, prompts, texts, local.tolist(), strict=True)
-        self._keep_rows(
-            [
-                {
-                    "task": row.get("task"),
-                    "prompt": _last_text(prompt),
-                    "answers": [text],
-                    "rewards": named(self.reward_func_names, worth),
-                }
-                for row, prompt, text, worth in rows
-            ]
-        )
-
     def _episodes(self, inputs: list[Row]) -> Batch:
-        groups = self._refilled(inputs, self._acted)
-        samples = [sample for group in groups for sample in group.samples]
-        self._handed = self._fitting(samples, len(inputs))
+        groups = self._sampling.groups(inputs, self.num_generations, self._acted, self._drawn)
+        self._handed = self._fitting([sample for group in groups for sample in group.samples], len(inputs))
+        if self._grammars:
+            self._allowed = bits_of([one.answer for one in self._handed], self._grammars.mask_bytes)
         # TRL's groups mean nothing here: rows are steps of episodes whose advantage is known.
         size, self.num_generations = self.num_generations, 1
         try:
             batch: Batch = super()._generate_and_score_completions([dict(_NOTHING) for _ in self._handed])
         finally:
             self.num_generations = size
-        batch["advantages"] = torch.tensor([advantage for _, advantage in self._handed]).to(batch["advantages"])
+        batch["advantages"] = torch.tensor([one.advantage for one in self._handed]).to(batch["advantages"])
+        if self._allowed is not None:
+            batch["allowed"], self._allowed = self._allowed, None
         self._note_episodes(groups)
+        apart = self._metrics["train"].get("sampling/sampling_logp_difference/mean")
+        self._actor.refuse_strange_weights(apart[-1] if apart else 0.0, self.state.global_step)
         return batch
 
-    def _acted(self, inputs: list[Row]) -> list[_Group]:
+    def _compute_loss(self, model: Any, inputs: Batch) -> torch.Tensor:
+        """TRL's, under what was allowed at each token."""
+        self._allowed = inputs.get("allowed")
+        loss: torch.Tensor = super()._compute_loss(model, inputs)
+        self._allowed = None
+        return loss
+
+    def _get_per_token_logps_and_entropies(
+        self,
+        model: Any,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        logits_to_keep: int,
+        batch_size: int | None = None,
+        **options: Any,
+    ) -> tuple[Any, Any, Any]:
+        """TRL's; of answers that were kept to a grammar, those under the grammar."""
+        if self._allowed is None:
+            return super()._get_per_token_logps_and_entropies(  # type: ignore[no-any-return]
+                model, input_ids, attention_mask, logits_to_keep, batch_size, **options
+            )
+        allowed, rows = widened(self._allowed, logits_to_keep).to(input_ids.device), batch_size or len(input_ids)
+        with self.accelerator.autocast():
+            found = masked_chances(model, input_ids, attention_mask, allowed, self.temperature, rows)
+        return (*found, None)
+
+    def _acted(self, inputs: Sequence[Row]) -> list[Group]:
         """Episodes of these tasks, group by group."""
-        world = self.spec.environment
-        assert world is not None
-        tasks = [self.tasks[row["task"]] for row in inputs]
-        made = rollouts.roll_out(
-            self.spec.agent, tasks, self._sample, batch=world.batch, workers=world.workers
-        )  # fmt: skip
+        made = self._actor.act(inputs, self._sampling.round)
         seen = judged(made, self.reward_funcs, self.reward_weights.tolist())
         self._keep_rows([one.plain(self.reward_func_names) for one in seen])
         self._seen += seen
         size = self.num_generations
-        return [self._group(seen[start : start + size]) for start in range(0, len(seen), size)]
+        starts = range(0, len(seen), size)
+        return [group_of_episodes(seen[start : start + size], self._credit) for start in starts]
 
-    def _group(self, seen: Sequence[Judged]) -> _Group:
-        credit = self._credit([rollouts.attempt(one.rollout, one.score) for one in seen])
-        samples = tuple(
-            (answer, advantage)
-            for one, advantages in zip(seen, credit.advantages, strict=True)
-            for answer, advantage in zip(one.rollout.answers, advantages, strict=True)
-            if advantage and answer.completion_ids
-        )
-        distance = spread([one.score for one in seen if one.score is not None])
-        return _Group(distance, bool(samples), samples=samples)
+    def _look_ahead(self, episodes: int) -> None:
+        """Begin the next batch where it is acted elsewhere, unless this one is the last."""
+        every = self.args.steps_per_generation * self.num_iterations / self.args.gradient_accumulation_steps
+        if self.state.global_step + math.ceil(every) < self.state.max_steps:
+            dynamic = self.spec.dynamic_sampling
+            groups = math.ceil(episodes // self.num_generations * (dynamic.oversample if dynamic else 1.0))
+            self._actor.look_ahead(lambda: self._drawn(groups, "ahead"))
 
     def _credit(self, attempts: Sequence[Attempt]) -> Credit:
         scale: Scale = "none" if self.scale_rewards == "none" else "group"
@@ -221,149 +209,94 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL's classes are unt
         self._denoised.update(credit.counts)
         return credit
 
-    def _sample(self, chats: Sequence[Chat]) -> list[Answered]:
-        """The policy's answers; an empty one where prompt and answer would be longer than the model."""
-        prompts = self._tokenizer.apply_chat_template(
-            list(chats), chat_template=self.processing_class.chat_template, add_generation_prompt=True, return_dict=True
-        )["input_ids"]
-        fits = [len(prompt) + self.max_completion_length <= self.positions for prompt in prompts]
-        short = [prompt for prompt, fitting in zip(prompts, fits, strict=True) if fitting]
-        ids, sampled = self._generate_single_turn(short, None, {}, 1) if short else ([], None)
+    def _generated(self, asked: Sequence[Asked]) -> list[Answered]:
+        """By TRL's own ways: `generate`, continuous batches, vLLM."""
+        ids, chances = self._generate_single_turn([list(one.prompt_ids) for one in asked], None, {}, 1)
         texts = self._tokenizer.batch_decode(ids, skip_special_tokens=True)
-        chances = [tuple(one) for one in sampled] if sampled is not None else [None] * len(ids)
-        answered = iter(zip(ids, texts, chances, strict=True))
-        return [
-            Answered(tuple(prompt), *_reordered(next(answered))) if fitting else Answered(tuple(prompt), (), "")
-            for prompt, fitting in zip(prompts, fits, strict=True)
-        ]
+        told = [None] * len(ids) if chances is None else [tuple(one) for one in chances]
+        rows = zip(asked, ids, texts, told, strict=True)
+        return [Answered(one.prompt_ids, tuple(answer), text, chance) for one, answer, text, chance in rows]
+
+    def _generated_under_grammars(self, asked: Sequence[Asked]) -> list[Answered]:
+        """As TRL generates where it has no other engine, each answer kept to its grammar."""
+        assert self._grammars is not None
+        unwrapped = unwrap_model_for_generation(
+            self.model_wrapped, self.accelerator, generation_kwargs=self.generation_kwargs,
+            gradient_checkpointing_kwargs=self.args.gradient_checkpointing_kwargs,
+        )  # fmt: skip
+        with unwrapped as model:
+            return generated_under(self._grammars, model, self.generation_config, self._tokenizer, asked)
 
     def _hand_out(self, prompts: Sequence[Any], trainer: Any) -> dict[str, Any]:
-        """TRL's `rollout_func`: the steps that were chosen, with a mask that is 0 where a row only fills the batch."""
-        answers = [answer for answer, _ in self._handed]
-        chances = [answer.log_probabilities for answer in answers]
-        return {
-            "prompt_ids": [list(answer.prompt_ids) for answer in answers],
-            "completion_ids": [list(answer.completion_ids) for answer in answers],
-            "logprobs": None if all(one is None for one in chances) else [list(one or (0.0,)) for one in chances],
-            "env_mask": [[int(bool(advantage))] * len(answer.completion_ids) for answer, advantage in self._handed],
-        }
+        """TRL's `rollout_func`: the steps that were chosen."""
+        return handed_out(self._handed, self.use_vllm)
 
-    def _fitting(self, samples: list[tuple[Answered, float]], episodes: int) -> list[tuple[Answered, float]]:
+    def _fitting(self, samples: Sequence[Sample], episodes: int) -> list[Sample]:
         """At most as many as memory was set for, filled up to what TRL can split, alike in every process."""
         world = self.spec.environment
         assert world is not None
-        most = episodes * world.samples if world.samples else len(samples)
-        chosen = samples
-        if len(samples) > most:
-            chosen = [samples[number] for number in sorted(self._rng("samples").sample(range(len(samples)), most))]
-        self._note("samples/trained", self._total(len(chosen)))
-        self._note("samples/left_out", self._total(len(samples) - len(chosen)))
-        split = self.args.steps_per_generation
-        rows = max(1, math.ceil(self._most(len(chosen)) / split)) * split
-        end = self.eos_token_ids[0]
-        return [*chosen, *[(Answered((end,), (end,), ""), 0.0)] * (rows - len(chosen))]
+        chosen = bounded(samples, episodes * world.samples if world.samples else None, self._rng("samples"))
+        self._note("samples/trained", self._together.total(len(chosen)))
+        self._note("samples/left_out", self._together.total(len(samples) - len(chosen)))
+        most = self._together.most(len(chosen))
+        return filled(chosen, most, self.args.steps_per_generation, self.eos_token_ids[0])
 
-    def _refilled(self, inputs: list[Row], make: Callable[[list[Row]], list[_Group]]) -> list[_Group]:
-        """The batch's groups, those that teach nothing replaced by others as far as the rounds go.
-
-        Every process draws as many as the one that lacks most, since TRL gathers rows of one number from each.
-        """
-        dynamic, needed = self.spec.dynamic_sampling, len(inputs) // self.num_generations
-        if dynamic is None:
-            groups = make(inputs)
-            self._note("group_spread", self._mean([group.spread for group in groups]))
-            return groups
-        groups = make([*inputs, *self._drawn(math.ceil(needed * (dynamic.oversample - 1)))])
-        self._note("group_spread", self._mean([group.spread for group in groups]))
-        while self._round < dynamic.rounds and (missing := self._most(needed - _teaching(groups))) > 0:
-            self._round += 1
-            groups += make(self._drawn(missing))
-        chosen = sorted(groups, key=lambda group: not group.teaches)[:needed]
-        self._note("sampling/rounds", self._round)
-        self._note("sampling/groups", self._total(len(groups)))
-        self._note("sampling/teaching", self._mean([float(group.teaches) for group in groups]))
-        self._note("sampling/filled", self._mean([float(group.teaches) for group in chosen]))
-        return chosen
-
-    def _drawn(self, groups: int) -> list[Row]:
+    def _drawn(self, groups: int, what: str = "rows") -> list[Row]:
         """Rows of the dataset, each repeated for its group."""
-        rng, count = self._rng("rows"), len(self.train_dataset)
+        rng, count = self._rng(what), len(self.train_dataset)
         numbers = rng.sample(range(count), groups) if groups <= count else rng.choices(range(count), k=groups)
         return [dict(self.train_dataset[number]) for number in numbers for _ in range(self.num_generations)]
+
+    def _grammars_of(self, spec: GRPOSpec) -> Grammars | None:
+        if not spec.environment or not spec.agent.constrained:
+            return None
+        if self.aux_loss_enabled:
+            raise ModelError("agent.constrained: the balance loss of a mixture of experts is not covered; leave it out")
+        size = self.model.get_output_embeddings().weight.shape[0]
+        return Grammars(spec.agent, self._tokenizer, self.eos_token_ids, size)
+
+    def _actor_of(self, spec: GRPOSpec, tasks: Sequence[Task]) -> Actor:
+        endpoint = None
+        if spec.endpoint:
+            endpoint = open_endpoint(
+                spec.endpoint, self._tokenizer, self.eos_token_ids, self.max_completion_length, self.temperature,
+                self.args.seed, lambda: self.state.global_step,
+                lambda folder: loading.write_adapter(self.accelerator.unwrap_model(self.model), folder),
+            )  # fmt: skip
+            # To TRL it is vLLM: corrections for what was sampled elsewhere are switched by this.
+            self.use_vllm, self.vllm_generation, self._last_loaded_step = True, endpoint, -1
+        generate = self._generated_under_grammars if self._grammars else self._generated
+        speaker = Speaker(
+            endpoint.served.tokenizer if endpoint else self._tokenizer,
+            self.processing_class.chat_template,
+            self.positions - self.max_completion_length,
+            endpoint.generate if endpoint else generate,
+        )
+        return Actor(spec, tasks, speaker, endpoint, self._note)
+
+    def _new_sampling(self) -> Sampling:
+        return Sampling(self.spec.dynamic_sampling, self._together, self._note)
 
     def _rng(self, what: str) -> Random:
         """Randomness that a checkpoint need not hold."""
         window = self._step % self.args.gradient_accumulation_steps
         process = self.accelerator.process_index
-        return Random(f"{self.args.seed} {what} {self.state.global_step} {window} {self._round} {process}")
-
-    def _refuse_split_groups(self) -> None:
-        local = self.args.per_device_train_batch_size * self.args.steps_per_generation
-        ours = self.spec.environment or self.spec.denoise or self.spec.dynamic_sampling
-        if ours and local % self.num_generations:
-            raise ModelError(
-                f"each process generates {local} answers, and groups of num_generations {self.num_generations} would "
-                "be split over processes; write sizes whose product is a multiple of it"
-            )
-
-    def _refuse_calls_out_of_step(self) -> None:
-        """Episodes of two processes are not equally long, and these would wait for each other's calls for ever."""
-        together = self.is_fsdp_enabled or self.is_deepspeed_enabled or self.use_vllm
-        if self.spec.environment and self.accelerator.num_processes > 1 and together:
-            raise ModelError(
-                "an environment over several processes needs each to hold the whole model, without vLLM; launch one "
-                "process, or leave FSDP, DeepSpeed and use_vllm out"
-            )
+        place = f"{self.state.global_step} {window} {self._sampling.round} {process}"
+        return Random(f"{self.args.seed} {what} {place}")
 
     def _keep_rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        if self._round == 0 and self.accelerator.is_main_process:
+        if self._sampling.round == 0 and self.accelerator.is_main_process:
             self.keep(self.state.global_step + 1, self.state.max_steps, rows)
 
-    def _note_episodes(self, groups: Sequence[_Group]) -> None:
+    def _note_episodes(self, groups: Sequence[Group]) -> None:
         """What TRL logged of rewards was of rows without one: in its place, of episodes, over all processes."""
-        rows: list[tuple[Any, ...]] = gather_object([one.facts for one in self._seen])
-        known = [row for row in rows if row[0] is not None]
-        self._replace("reward", [score for score, *_ in known])
-        for place, name in enumerate(self.reward_func_names):
-            self._replace(f"rewards/{name}", [worth[place] for _, worth, *_ in known], "/mean", "/std")
-        self._metrics["train"]["frac_reward_zero_std"][-1] = self._mean([float(not group.teaches) for group in groups])
-        if known:
-            self._note("success", mean(float(won) for *_, won, _, _ in known))
-            self._note("episode/steps", mean(steps for *_, steps, _ in known))
-        for ended, count in Counter(row[-1] for row in rows).items():
-            self._note(f"episode/{ended}", count / len(rows))
-
-    def _replace(self, name: str, values: Sequence[float], middle: str = "", width: str = "_std") -> None:
-        logged: defaultdict[str, list[float]] = self._metrics["train"]
-        logged[name + middle][-1] = mean(values) if values else math.nan
-        logged[name + width][-1] = stdev(values) if len(values) > 1 else math.nan
+        facts = self._together.rows([one.facts for one in self._seen])
+        silent = self._together.mean([float(not group.teaches) for group in groups])
+        replaced = {**episode_log.of_rewards(facts, self.reward_func_names), "frac_reward_zero_std": silent}
+        for name, value in replaced.items():
+            self._metrics["train"][name][-1] = value
+        for name, value in episode_log.of_episodes(facts).items():
+            self._note(name, value)
 
     def _note(self, name: str, value: float) -> None:
         self._metrics["train"][name].append(float(value))
-
-    def _most(self, number: int) -> int:
-        return int(self._gathered(number).max())
-
-    def _total(self, number: int) -> int:
-        return int(self._gathered(number).sum())
-
-    def _gathered(self, number: int) -> torch.Tensor:
-        gathered: torch.Tensor = self.accelerator.gather(torch.tensor([number], device=self.accelerator.device))
-        return gathered
-
-    def _mean(self, values: list[float]) -> float:
-        return float(mean(gather_object(values)))
-
-
-def _teaching(groups: Sequence[_Group]) -> int:
-    return sum(group.teaches for group in groups)
-
-
-def _reordered(answered: tuple[list[int], str, Any]) -> tuple[tuple[int, ...], str, Any]:
-    ids, text, chances = answered
-    return tuple(ids), text, chances
-
-
-def _last_text(prompt: Any) -> str:
-    content = prompt if isinstance(prompt, str) else prompt[-1]["content"]
-    return content if isinstance(content, str) else "".join(block.get("text", "") for block in content)

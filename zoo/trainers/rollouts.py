@@ -3,7 +3,7 @@
 The loop is the agent's own (`zoo.agent.play`), so that prompt, memory, parser and ends are those of evaluation. Because
 it bounds what an agent remembers, every step's prompt is written anew, and a step is one sample: its prompt, its
 answer. TRL's protocol for environments grows one chat instead, in which a step would be trained on a prompt that the
-agent is never shown; for that reason it is not used. Not covered: screenshots, and answers kept to a grammar.
+agent is never shown; for that reason it is not used. Not covered: screenshots.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo.agent import Chat, Episode, Situation, chat_of, play
+from zoo.answering import Numbers
 from zoo.environments import Environment, Task
 from zoo.errors import EpisodeLost
 from zoo.schema import AgentSpec
@@ -29,10 +30,12 @@ class Answered:
     text: str
     log_probabilities: tuple[float, ...] | None = None
     """Of the tokens, as whoever sampled them saw them; None when it was the policy itself."""
+    allowed: tuple[bytes, ...] | None = None
+    """Of the tokens, a bit for each that might have been said in its place (`zoo.serving.token_masks`); None: any."""
 
 
-Sample = Callable[[Sequence[Chat]], Sequence[Answered]]
-"""The policy: a batch of chats -> an answer to each."""
+Sample = Callable[[Sequence[Chat], Numbers | None], Sequence[Answered]]
+"""The policy: a batch of chats -> an answer to each. A constrained one is told the numbers on each screen."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,8 @@ def roll_out(
     """Let the policy act on every task, `batch` episodes side by side; the rollouts in the order of the tasks."""
 
     def answer(situations: Sequence[Situation]) -> list[str]:
-        answers = sample([chat_of(spec, one) for one in situations])
+        numbers = [one.environment.numbers for one in situations] if spec.constrained else None
+        answers = sample([chat_of(spec, one) for one in situations], numbers)
         return [_said(one, situation) for one, situation in zip(answers, situations, strict=True)]
 
     side_by_side = batch or len(tasks)

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -20,6 +21,9 @@ from zoo.agent import Situation, chat_of, open_environment, play
 from zoo.environments import Task
 from zoo.errors import DataError
 from zoo.schema import DistillSpec
+from zoo.serving.token_masks import Constrained, TokenMasks
+from zoo.trainers.constrained import Grammars
+from zoo.trainers.speaking import Asked
 
 __all__ = ["Sampler", "Turn", "WorldTurns", "played"]
 
@@ -45,14 +49,17 @@ class Sampler:
     """Tokens beyond the first so many are never said: the teacher does not know them."""
     temperature: float
 
-    def sample(self, prompts: Sequence[Sequence[int]], most: int, seed: str) -> list[list[int]]:
-        """Answers of at most `most` tokens, in order."""
+    def sample(
+        self, prompts: Sequence[Sequence[int]], most: int, seed: str, grammars: Sequence[TokenMasks] = ()
+    ) -> list[list[int]]:
+        """Answers of at most `most` tokens, in order, each kept to its grammar where there are grammars."""
         ids, mask = self._left_padded(prompts)
         with _evaluating(self.model), _seeded(seed, ids.device), torch.no_grad():
             output = self.model.generate(
                 input_ids=ids, attention_mask=mask, max_new_tokens=most, do_sample=True, temperature=self.temperature,
                 top_k=0, top_p=1.0, repetition_penalty=1.0, eos_token_id=self.stop, pad_token_id=self._pad,
                 suppress_tokens=self._unknown(), use_cache=True,
+                logits_processor=[Constrained(grammars, ids.shape[1])] if grammars else None,
             )  # fmt: skip
         return [self._ended(row) for row in output[:, ids.shape[1] :].tolist()]
 
@@ -173,10 +180,20 @@ class _Answerer:
         self._calls += 1
         seed = f"{self.world.seed} world {self.number} {self._calls}"
         chosen = [prompts[at] for at in fitting]
-        answers = self.sampler.sample(chosen, agent.answer_tokens, seed) if chosen else []
+        grammars = [self._grammar(chats[at], prompts[at], situations[at]) for at in fitting if agent.constrained]
+        answers = self.sampler.sample(chosen, agent.answer_tokens, seed, grammars) if chosen else []
         self.turns += [Turn(prompt, answer) for prompt, answer in zip(chosen, answers, strict=True)]
         said = {at: self._text(answer) for at, answer in zip(fitting, answers, strict=True)}
         return [said.get(at, "") for at in range(len(prompts))]
+
+    def _grammar(self, chat: Any, prompt: Sequence[int], situation: Situation) -> TokenMasks:
+        return self._grammars.of(Asked(chat, tuple(prompt), situation.environment.numbers))
+
+    @cached_property
+    def _grammars(self) -> Grammars:
+        agent, sampler = self.world.spec.agent, self.sampler
+        rows = sampler.model.get_output_embeddings().weight.shape[0]
+        return Grammars(agent, sampler.tokenizer, [sampler.stop], rows)
 
     def _tokens(self, chat: Any) -> list[int]:
         tokenizer = self.sampler.tokenizer

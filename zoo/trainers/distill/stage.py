@@ -6,10 +6,11 @@ from zoo import checkpoint
 from zoo.errors import DataError, EnvironmentFailure
 from zoo.records import Metric, StageContext, StageResult
 from zoo.schema import DistillSpec
-from zoo.trainers import loading, preflight, session
+from zoo.trainers import loading, optimizers, preflight, session
 from zoo.trainers.distill.rollouts import WorldTurns, played
 from zoo.trainers.distill.rows import TokenRow, tokenize
 from zoo.trainers.distill.store import LogitStore
+from zoo.trainers.history import write as write_history
 from zoo.vocabularies import check_folders, tokens_in
 
 __all__ = ["run"]
@@ -19,7 +20,7 @@ _PARTS = ("behaviour", "chain_of_thought", "divergence", "own_answers")
 
 
 def run(spec: DistillSpec, ctx: StageContext) -> StageResult:
-    """Train, and leave a whole checkpoint in `ctx.out`.
+    """Train, and leave a whole checkpoint and `history.jsonl` in `ctx.out`.
 
     Raises DataError for rows that do not fit or that the stored logits are not of, ModelError for a checkpoint that
     cannot be trained or a teacher with other tokens, all before weights are loaded, and ModelError when the loss is no
@@ -31,9 +32,11 @@ def run(spec: DistillSpec, ctx: StageContext) -> StageResult:
     preflight.check_template(tokenizer, rows[0])
     longest = _check_lengths(spec, ctx, rows, tokenizer)
     trainer, notes = _gold(spec, ctx, rows, tokenizer, longest) if spec.gold else _own(spec, ctx, rows, tokenizer)
+    optimizers.install(trainer, spec.optimizer)
     metrics = session.train(trainer, ctx)
     history = [entry for entry in trainer.state.log_history if "loss" in entry]
     loading.write_trained(trainer.model, tokenizer, base, ctx.out, spec.save_dtype)
+    write_history(history, ctx.out)
     notes |= {"loss": session.thinned(history, ["loss", *_PARTS]), "rows": len(rows), "longest_row_tokens": longest}
     if (ctx.scratch / _ROUNDS).is_dir():
         notes["rounds"] = played(ctx.scratch / _ROUNDS)
