@@ -7,10 +7,10 @@ same command goes on, and what is finished is only read. Printed: a Markdown tab
     python benchmarks/agent_measures.py --model files/Pocket-135M-Q8_0.gguf --world phone-ten --tasks 200
     python benchmarks/agent_measures.py --model zero=a.gguf --model trained=b.gguf --world miniwob --parts splits
 
-Parts: `splits`: all who act, on every split of the world. `grammar`: the models, kept to the calls of their screens.
-`memory`: the models with each kind of memory. The last two on `held-out-parameters`. In MiniWoB++, `train` and
-`held-out-parameters` are the pages that the expert can demonstrate with seen and held-out seeds; `held-out-templates`
-are pages that nobody trained on, of which the expert plays those that it knows.
+Parts: `splits`: all who act, on every split of the world, or those of `--splits`. `grammar`: the models, kept to the
+calls of their screens. `memory`: the models with each kind of memory. The last two on `held-out-parameters`. In
+MiniWoB++, `train` and `held-out-parameters` are the pages that the expert can demonstrate with seen and held-out seeds;
+`held-out-templates` are pages that nobody trained on, of which the expert plays those that it knows.
 """
 
 import argparse
@@ -75,6 +75,7 @@ def main() -> None:
     parser.add_argument("--world", choices=sorted(ENVIRONMENTS), default="phone-ten", help="default: %(default)s")
     parser.add_argument("--tasks", type=int, default=100, help="of each cell (default %(default)s)")
     parser.add_argument("--parts", nargs="+", choices=_PARTS, default=list(_PARTS), help="default: all")
+    parser.add_argument("--splits", nargs="+", choices=_SPLITS, default=list(_SPLITS), help="default: all")
     parser.add_argument("--recipe", default="pocket-135m", help="whose agent (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of tasks and of chance (default %(default)s)")
     parser.add_argument("--batch", type=int, default=8, help="episodes side by side (default %(default)s)")
@@ -88,7 +89,7 @@ def main() -> None:
     rows = []
     with ExitStack() as stack:
         answerers = _Answerers(models, options.seed, options.threads, stack)
-        for cell in cells(agent, tuple(models), options.parts):
+        for cell in cells(agent, tuple(models), options.parts, options.splits):
             try:
                 rows.append((cell, played(cell, answerers, models, options, folder)))
             except DataError as error:
@@ -99,10 +100,12 @@ def main() -> None:
         print(json.dumps({**known, "cells": [_data(cell, measured) for cell, measured in rows]}))
 
 
-def cells(agent: AgentSpec, models: Sequence[str], parts: Sequence[str]) -> Iterator[Cell]:
+def cells(
+    agent: AgentSpec, models: Sequence[str], parts: Sequence[str], splits: Sequence[Split] = _SPLITS
+) -> Iterator[Cell]:
     """What is measured, in the order of the table."""
     if "splits" in parts:
-        for split in _SPLITS:
+        for split in splits:
             yield from (Cell(who, split, "", agent) for who in ("expert", "random", *models))
     if "grammar" in parts:
         for who in models:

@@ -90,6 +90,13 @@ def test_a_trace_lists_and_replays(recipes, tmp_path):
     assert f"success: {len(second['steps'])} steps, the expert needs {len(second['steps'])}" in shown
 
 
+def test_an_answer_that_cannot_be_read_is_shown_in_short(recipes, tmp_path):
+    with serving(lambda body: "no " * 200) as (url, _):
+        recipes("eval", url, "--episodes", 1, "--set", "rounds=1", "--out", tmp_path / "out")
+    shown = recipes("trace", tmp_path / "out", "--episode", 0).stdout
+    assert "no readable call: 'no no" in shown and "and 400 more characters" in shown
+
+
 def test_a_trace_of_an_episode_that_is_not_there_says_which_are(recipes, tmp_path):
     recipes("eval", "random", "--episodes", 2, "--out", tmp_path / "out")
     with pytest.raises(Exception, match="no episode 7; it has 0 to 1"):

@@ -9,7 +9,7 @@ from typing import Any
 
 import lively_model
 import pytest
-import uvicorn
+import served_runtime
 from openai_server import serving
 
 from zoo.actions import parse
@@ -22,7 +22,6 @@ from zoo.errors import DataError, ModelError
 from zoo.prompt import messages
 from zoo.schema import AgentSpec
 from zoo.serving import open_torch
-from zoo.serving.runtime_server import application
 
 TERSE = {"style": "terse", "observation": "terse", "rounds": 8, "answer_tokens": 24}
 AGENT = AgentSpec.model_validate(TERSE)
@@ -168,16 +167,8 @@ def test_a_checkpoint_plays_each_try_differently_and_each_run_alike(made: Any, l
 @pytest.fixture(scope="module")
 def served(lively: Path) -> Iterator[str]:
     """`recipes serve` of a checkpoint, in this process."""
-    with open_torch(lively) as runtime:
-        config = uvicorn.Config(application(runtime, "lively"), port=0, log_level="error", lifespan="off")
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        while not server.started:
-            thread.join(0.01)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/v1"
-        server.should_exit = True
-        thread.join(5)
+    with open_torch(lively) as runtime, served_runtime.served(runtime) as address:
+        yield f"{address}/v1"
 
 
 def test_a_model_behind_our_own_server_plays_as_it_does_at_hand(

@@ -209,7 +209,7 @@ def lines_of(name):
 
 
 def test_rows_are_read_with_their_summaries_and_the_state_of_the_switch_that_they_turn():
-    assert len(DUMPS) == 5
+    assert len(DUMPS) == 6
     assert lines_of("settings")[:4] == [
         "Settings",
         "Profile picture, double tap to open Google Account [1]",
@@ -238,6 +238,17 @@ def test_names_of_all_scripts_doubles_and_what_has_no_words_are_read():
     assert [line for line in contacts if line.startswith("Ana")] == [f'Ana María "Mia" Núñez [{at}]' for at in (5, 7)]
     assert {"Łukasz & Zoë <work> [9]", "李小龙 🐉 [11]", "Multi line name [13] chosen"} <= set(contacts)
     assert "overflow menu [3]" in contacts
+
+
+def test_what_a_part_repeats_of_the_whole_around_it_is_said_once():
+    assert lines_of("tabs") == [
+        "Search people",
+        "Basic",
+        "Advanced [1]",
+        "By ID [2]",
+        "Basic",
+        "With a picture [3] off",
+    ]
 
 
 def test_writing_from_right_to_left_has_no_hidden_marks():

@@ -5,6 +5,7 @@ from hashlib import sha256
 from itertools import pairwise
 
 import pytest
+from by_expert import solved
 from shortest import can_be_done_in
 
 from zoo.actions import Action, parse, read_answer
@@ -25,16 +26,6 @@ def began(task):
     environment = PhoneEnvironment()
     environment.reset(task)
     return environment
-
-
-def solved(environment):
-    """The expert's actions from here to its `finish`."""
-    actions = []
-    while not environment.done:
-        assert len(actions) < 200, f"{environment.task.id}: the expert goes round in circles"
-        actions.append(environment.expert().action)
-        environment.step(actions[-1])
-    return actions
 
 
 def task_of(template, seed=0):

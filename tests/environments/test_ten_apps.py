@@ -4,6 +4,7 @@ import random
 from collections import Counter
 
 import pytest
+from by_expert import solved
 from shortest import can_be_done_in
 
 from zoo.actions import Action
@@ -25,15 +26,6 @@ def began(task, disturbed=None):
     environment = TenAppPhone(disturbed=disturbed)
     environment.reset(task)
     return environment
-
-
-def solved(environment):
-    actions = []
-    while not environment.done:
-        assert len(actions) < 100, f"{environment.task.id}: the expert goes round in circles"
-        actions.append(environment.expert().action)
-        environment.act(actions[-1])
-    return actions
 
 
 def phone_with(*disturbances, stack=()):

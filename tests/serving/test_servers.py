@@ -4,39 +4,23 @@ import json
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from exported_onnx import OnnxExport
+from served_runtime import served
 
 from zoo.errors import EnvironmentFailure, ExportError
 from zoo.formats import onnx_files
-from zoo.serving import LlamaRuntime, Runtime, TorchRuntime, open_gguf, open_model
+from zoo.serving import LlamaRuntime, TorchRuntime, open_gguf, open_model
 from zoo.serving.llama_server import ask, llama_server
-from zoo.serving.runtime_server import application
 
 openai = pytest.importorskip("openai")
 httpx = pytest.importorskip("httpx")
 
 CHAT = [{"role": "user", "content": "Set an alarm for 7:30. Turn on Bluetooth."}]
-
-
-@contextmanager
-def served(runtime: Runtime) -> Iterator[str]:
-    config = uvicorn.Config(application(runtime, "lively"), port=0, log_level="error", lifespan="off")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        thread.join(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join(5)
 
 
 @pytest.fixture(scope="module")

@@ -63,8 +63,8 @@ def ask_runtime(spec: AgentSpec, runtime: Runtime) -> Ask:
     """
     if spec.pictures != "none" and not getattr(runtime, "sees_pictures", False):
         raise ModelError(
-            f"{type(runtime).__name__} answers about words only here; open a checkpoint with eyes in torch, ask an "
-            "endpoint, or set agent.pictures to none"
+            f"{type(runtime).__name__} answers about words only here; open a checkpoint with eyes, a GGUF file with "
+            "its mmproj beside it, ask an endpoint, or set agent.pictures to none"
         )
     generate: Any = runtime.generate
     if spec.constrained and "grammar" not in signature(generate).parameters:

@@ -96,6 +96,7 @@ def _task(spec: "AgentSpec", words: str | None, split: Split, seed: int) -> "Tas
 def _shown(spec: "AgentSpec", runtime: "Runtime", quiet: bool) -> "Answerer":
     """The model as an agent whose every step is printed as it is made."""
     from zoo.actions import write
+    from zoo.cli.trace import unreadable
     from zoo.dialects import dialect_of
     from zoo.playground import ModelAgent, ask_runtime
 
@@ -112,7 +113,7 @@ def _shown(spec: "AgentSpec", runtime: "Runtime", quiet: bool) -> "Answerer":
             click.echo(f"\n{situation.observation}")
             if said.reasoning:
                 click.secho(f"  {said.reasoning.strip()}", dim=True)
-            call = write(said.action) if said.action else f"no readable call: {generation.text!r}"
+            call = write(said.action) if said.action else unreadable(generation.text)
             rate = generation.tokens / seconds if seconds else 0.0
             click.secho(f"  {call}", fg="green" if said.action else "red", nl=False)
             click.echo(f"   {seconds:.2f} s, {generation.tokens} tokens, {rate:.0f} tokens/s")

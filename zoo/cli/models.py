@@ -119,7 +119,19 @@ def _one(pinned: Pinned, there: dict[str, int], part: str | None) -> Path:
         raise ModelError(f"{pinned.repo} holds several files; name one with --file, as in --file q8_0:\n  {shown}")
     typed = {onnx_files.variant_of(Path("export") / path): path for path in files}
     chosen = typed.get(part) or chosen_file(part, list(files)) if part else next(iter(files))
-    return _graph(pinned, chosen, there) if chosen.endswith(".onnx") else hub.fetch_file(pinned, chosen)
+    if chosen.endswith(".onnx"):
+        return _graph(pinned, chosen, there)
+    file = hub.fetch_file(pinned, chosen)
+    if tower := _tower(chosen, there):
+        hub.fetch_file(pinned, tower)  # it comes to lie beside the file, where runtimes look for it
+    return file
+
+
+def _tower(chosen: str, there: dict[str, int]) -> str | None:
+    """The vision tower beside a file; of several, the most exact one, which is the largest."""
+    folder = Path(chosen).parent
+    towers = [path for path in there if Path(path).parent == folder and Path(path).match("mmproj*.gguf")]
+    return max(towers, key=lambda path: there[path], default=None)
 
 
 def _graph(pinned: Pinned, graph: str, there: dict[str, int]) -> Path:

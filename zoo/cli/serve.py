@@ -55,8 +55,8 @@ def serve(
 ) -> None:
     """Put a model behind an OpenAI-compatible endpoint on loopback, until Ctrl-C.
 
-    A GGUF file is served by llama.cpp's own server (streaming, tools, grammars); an ONNX graph, a folder of ONNX
-    Runtime GenAI and a checkpoint by a server of ours (greedy text, streaming, grammars).
+    A GGUF file is served by llama.cpp's own server (streaming, tools, grammars, pictures with its mmproj beside it); an
+    ONNX graph, a folder of ONNX Runtime GenAI and a checkpoint by a server of ours (greedy text, streaming, grammars).
     """
     counted = _threads(threads)
     models.require_runtimes()
@@ -81,15 +81,19 @@ def _threads(said: str) -> int | None:
 
 
 def _serve_file(file: Path, port: int, context: int, threads: int | None, as_json: bool) -> None:
+    from zoo.formats import gguf_header
     from zoo.serving import fastest_threads
+    from zoo.serving.llama_eyes import the_tower, towers_beside
     from zoo.serving.llama_server import llama_server
 
-    told: dict[str, object] = {}
+    towers = towers_beside(file, gguf_header.read(file))
+    tower = the_tower(file, towers) if towers else None
+    told: dict[str, object] = {"sees with": tower.name} if tower else {}
     if threads is None:
         sweep = fastest_threads(file)
         threads = sweep.threads
         told["tokens_per_second"] = {str(count): round(speed, 1) for count, speed in sweep.tokens_per_second.items()}
-    with llama_server(file, port, threads, context, file.stem) as address:
+    with llama_server(file, port, threads, context, file.stem, tower=tower) as address:
         _announce(address, file.stem, {"runtime": "llama.cpp", "threads": threads, **told}, as_json)
         with suppress(KeyboardInterrupt):
             while True:

@@ -13,9 +13,10 @@ from zoo.errors import DataError
 if TYPE_CHECKING:
     from zoo.playground.episodes import EpisodeRecord
 
-__all__ = ["trace"]
+__all__ = ["trace", "unreadable"]
 
 _FRAME_MILLISECONDS = 1200
+_SHOWN_CHARACTERS = 200
 
 
 @click.command()
@@ -71,10 +72,17 @@ def _replay(record: "EpisodeRecord", folder: Path) -> None:
         for text in (said.reasoning, said.assessment):
             if text:
                 click.secho(f"  {text}", dim=True)
-        call = step.action or f"no readable call: {step.answer!r}"
+        call = step.action or unreadable(step.answer)
         click.secho(f"  {call}", fg="green" if step.action else "red")
     click.echo()
     _show_end(record)
+
+
+def unreadable(answer: str) -> str:
+    """What is shown of an answer without a call: a model at a loss fills all the tokens that it has."""
+    shown = repr(answer[:_SHOWN_CHARACTERS])
+    more = len(answer) - _SHOWN_CHARACTERS
+    return f"no readable call: {shown}" + (f" and {more} more characters" if more > 0 else "")
 
 
 def _animate(record: "EpisodeRecord", folder: Path, gif: Path) -> None:

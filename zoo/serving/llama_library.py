@@ -121,13 +121,13 @@ class ContextParameters(ctypes.Structure):
 
 
 class Batch(ctypes.Structure):
-    """`struct llama_batch`. With null `pos` and `seq_id`, tokens go on where sequence 0 ends."""
+    """`struct llama_batch`. With null `n_seq_id` and `seq_id`, tokens are of sequence 0. `pos`: one a token."""
 
     _fields_ = (
         ("n_tokens", ctypes.c_int32),
         ("token", ctypes.POINTER(ctypes.c_int32)),
         ("embd", ctypes.c_void_p),
-        ("pos", ctypes.c_void_p),
+        ("pos", ctypes.POINTER(ctypes.c_int32)),
         ("n_seq_id", ctypes.c_void_p),
         ("seq_id", ctypes.c_void_p),
         ("logits", ctypes.POINTER(ctypes.c_int8)),

@@ -41,6 +41,9 @@ def _parameters(settings: dict[str, Any]) -> Any:
     parameters.hostnames, parameters.port = ["127.0.0.1"], settings["port"]
     parameters.n_ctx, parameters.n_parallel = settings["context"], 1
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = settings["threads"]
+    if settings["tower"]:
+        parameters.mmproj.path, parameters.mmproj_use_gpu = settings["tower"], False
+        parameters.image_min_tokens, parameters.image_max_tokens = settings["image_tokens"]
     parameters.use_jinja, parameters.prefill_assistant = True, False
     parameters.warmup = parameters.ui = parameters.fit_params = False
     if not settings["log"]:

@@ -1,12 +1,13 @@
 """A GGUF file in llama.cpp, as its users run it: its own tokenizer, its own chat template, a 16-bit KV cache.
 
 Prompts that start alike share their KV cache: of the previous prompt and answer, whatever the next prompt repeats is
-not computed again. Steps of one agent share most of their prompt.
+not computed again. Steps of one agent share most of their prompt. With a vision tower (`mmproj`) beside the file, chats
+may hold pictures.
 """
 
 import ctypes
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.errors import DataError, ExportError
 from zoo.formats import gguf_header
+from zoo.prompt import pictures_in
 from zoo.serving import llama_library, prompts, stepwise
+from zoo.serving.llama_eyes import Eyes, the_tower, towers_beside
 from zoo.serving.llama_grammar import Grammar
 from zoo.serving.lookup import PATIENT, Said
 from zoo.serving.runtime import Chat, Description, Generation, Memory, Token, memory_now
@@ -68,7 +71,12 @@ class LlamaRuntime:
         self._vocabulary = library.llama_model_get_vocab(model)
         self.vocabulary_size: int = library.llama_vocab_n_tokens(self._vocabulary)
         self.cached: list[int] = []
-        """The tokens whose keys and values are in the cache, from position 0."""
+        """The tokens whose keys and values are in the cache, from position 0; a picture's are negative."""
+        self._positions: list[int] = []
+        """Of each cached token: where it, or the picture that it is of, begins. A picture takes fewer than tokens."""
+        self._next = 0
+        """The position of the token to come."""
+        self._eyes: Eyes | None = None
         self.prefilled_tokens = self.calls = 0
         """What the last prompt and answer cost: tokens that were computed, runs of the model."""
         self.chunk = _BATCH
@@ -86,6 +94,14 @@ class LlamaRuntime:
             self.close()
             raise ExportError(f"{file}: llama.cpp makes no context of {context} tokens; is there memory for it?")
         self.context: int = library.llama_n_ctx(self._context)
+        self._towers = towers_beside(file, header)
+        if self._towers:
+            self.chunk = self.context  # a picture is fed whole, with what stands around it
+
+    @property
+    def sees_pictures(self) -> bool:
+        """Whether chats may hold pictures. The tower is opened when the first one comes."""
+        return bool(self._towers)
 
     @property
     def chat_template(self) -> str:
@@ -93,13 +109,18 @@ class LlamaRuntime:
         return str(self.header.metadata.get("tokenizer.chat_template", ""))
 
     def encode(self, chat_or_text: Chat | str) -> list[int]:
-        """As llama.cpp's own server: BOS is put in front when the file says so, and never twice."""
+        """As llama.cpp's own server: BOS is put in front when the file says so, and never twice; a picture stands where
+        its part of the message does. What was encoded before a chat with pictures cannot be answered any more.
+
+        Raises ModelError for a picture where not one tower lies beside the file.
+        """
         if isinstance(chat_or_text, str):
             return self._tokenize(chat_or_text)
-        text = prompts.render(self.chat_template, chat_or_text, self._special_tokens())
-        if self._library.llama_vocab_get_add_bos(self._vocabulary):
-            text = text.removeprefix(self._special_tokens()["bos_token"])
-        return self._tokenize(text)
+        pictures = pictures_in(chat_or_text)
+        if not pictures:
+            return self._tokenize(self._render(chat_or_text))
+        eyes = self._open_eyes()
+        return eyes.read(self._render(_marked(chat_or_text, eyes.mark)), pictures)
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text of tokens, special ones shown."""
@@ -128,20 +149,26 @@ class LlamaRuntime:
 
         Raises DataError when a chat does not fit into the context or the grammar is none.
         """
-        return stepwise.answers(self, [self.encode(chat) for chat in chats], max_new_tokens, grammar, noises)
+        each: Sequence[Noise | None] = [None] * len(chats) if noises is None else noises
+        return [
+            stepwise.answer(self, self.encode(chat), max_new_tokens, grammar, noise)
+            for chat, noise in zip(chats, each, strict=True)
+        ]
 
     def stream(self, chat: Chat, max_new_tokens: int, grammar: str | None = None) -> Iterator[Token]:
         """The answer that `generate` gives, token by token."""
         return stepwise.stream(self, self.encode(chat), max_new_tokens, grammar)
 
     def logits(self, token_ids: Sequence[int], start: int = 0) -> "np.ndarray[Any, Any]":
-        """See `Runtime.logits`. Raises DataError when the tokens do not fit into the context."""
+        """See `Runtime.logits`. Raises DataError for pictures, and when the tokens do not fit into the context."""
         self.check_fit(len(token_ids), 0)
-        self.chunk = _LOGITS_BATCH
+        if any(token < 0 for token in token_ids):
+            raise DataError(f"{self.file}: logits are of words here; leave the picture out")
+        chunk, self.chunk = self.chunk, _LOGITS_BATCH
         try:
             return stepwise.logits(self, token_ids, start)
         finally:
-            self.chunk = _BATCH
+            self.chunk = chunk
 
     def apply_adapter(self, file: Path) -> None:
         """Lay a LoRA adapter (a GGUF of its own) over the model, in full strength.
@@ -178,6 +205,8 @@ class LlamaRuntime:
 
     def close(self) -> None:
         """Give the memory back; a second call does nothing."""
+        if self._eyes:
+            self._eyes.close()
         if self._context:
             self._library.llama_free(self._context)
         if self._model:
@@ -198,23 +227,57 @@ class LlamaRuntime:
 
     def keep(self, count: int) -> None:
         """Forget all but the first `count` cached tokens. Some memories can only be forgotten as a whole."""
+        if count >= len(self.cached):
+            return
         memory = self._library.llama_get_memory(self._context)
-        if not self._library.llama_memory_seq_rm(memory, 0, count, -1):
+        self._next = self._positions[count]
+        if not self._library.llama_memory_seq_rm(memory, 0, self._next, -1):
             self._library.llama_memory_seq_rm(memory, 0, -1, -1)
-            count = 0
-        del self.cached[count:]
+            count = self._next = 0
+        del self.cached[count:], self._positions[count:]
 
     def feed(self, token_ids: list[int], wanted: int) -> "list[np.ndarray[Any, Any]]":
-        """Append tokens to the cache; logits of the last `wanted`, views that the next call overwrites."""
+        """Append tokens to the cache; logits of the last `wanted`, views that the next call overwrites. These are
+        words, and a picture is appended whole."""
+        last = 0
+        for start, stop in _runs(token_ids, self._picture_length):
+            run = token_ids[start:stop]
+            last = len(run)
+            if run[0] < 0:
+                self._see(run)
+            else:
+                self._decode(run, wanted if stop == len(token_ids) else 1)
+        return [self._row(place) for place in range(last - wanted, last)]
+
+    def _decode(self, token_ids: list[int], wanted: int) -> None:
+        """Append words."""
         count = len(token_ids)
+        places = range(self._next, self._next + count)
         batch = llama_library.Batch(n_tokens=count)
         batch.token = (ctypes.c_int32 * count)(*token_ids)
+        batch.pos = (ctypes.c_int32 * count)(*places)
         batch.logits = (ctypes.c_int8 * count)(*[place >= count - wanted for place in range(count)])
         status = self._library.llama_decode(self._context, batch)
         if status:
             raise ExportError(f"{self.file}: llama.cpp could not decode {count} tokens (status {status})")
         self.cached += token_ids
-        return [self._row(place) for place in range(count - wanted, count)]
+        self._positions += places
+        self._next += count
+
+    def _see(self, token_ids: list[int]) -> None:
+        """Append a picture."""
+        after = self._open_eyes().see(self._context, token_ids[0], self._next, _BATCH)
+        self.cached += token_ids
+        self._positions += [self._next] * len(token_ids)
+        self._next = after
+
+    def _picture_length(self, token: int) -> int:
+        return self._open_eyes().length(token)
+
+    def _open_eyes(self) -> Eyes:
+        if self._eyes is None:
+            self._eyes = Eyes(self._model, the_tower(self.file, self._towers), self.threads)
+        return self._eyes
 
     def _row(self, index: int) -> "np.ndarray[Any, Any]":
         """Logits [V] of one token of the last batch."""
@@ -232,6 +295,12 @@ class LlamaRuntime:
                 f"{self.file}: a prompt of {prompt_tokens} tokens and {new_tokens} new ones exceed the context of "
                 f"{self.context}; open the file with a larger context"
             )
+
+    def _render(self, chat: Chat) -> str:
+        text = prompts.render(self.chat_template, chat, self._special_tokens())
+        if self._library.llama_vocab_get_add_bos(self._vocabulary):
+            return text.removeprefix(self._special_tokens()["bos_token"])
+        return text
 
     def _tokenize(self, text: str) -> list[int]:
         data = text.encode("utf-8")
@@ -252,3 +321,32 @@ class LlamaRuntime:
 
     def _text_of(self, token: int) -> str:
         return self._library.llama_vocab_get_text(self._vocabulary, token).decode("utf-8") if token >= 0 else ""
+
+
+def _marked(chat: Chat, mark: str) -> Chat:
+    """A chat with a mark in the words where a picture stands, as llama.cpp's own server writes it."""
+    return [{**message, "content": _words(message["content"], mark)} for message in chat]
+
+
+def _words(content: Any, mark: str) -> str:
+    if isinstance(content, str):
+        return content
+    return "".join(mark if part["type"] == "image" else part["text"] for part in content)
+
+
+def _runs(token_ids: Sequence[int], picture_length: Callable[[int], int]) -> Iterator[tuple[int, int]]:
+    """Where what is fed in one go begins and ends: each picture, and words in between, so many as a batch takes.
+
+    >>> list(_runs([5, 6, -9, -9, -9, -9, 7], lambda picture: 2))
+    [(0, 2), (2, 4), (4, 6), (6, 7)]
+    """
+    start = 0
+    while start < len(token_ids):
+        if token_ids[start] < 0:
+            stop = start + picture_length(token_ids[start])
+        else:
+            ends = (place for place in range(start, len(token_ids)) if token_ids[place] < 0)
+            words = next(ends, len(token_ids)) - start
+            stop = start + (words - 1) % _BATCH + 1  # the short part first: the last holds all that are wanted
+        yield start, stop
+        start = stop

@@ -1,8 +1,8 @@
 """llama.cpp's own server over one file: an OpenAI-compatible endpoint on loopback, from the prebuilt wheel.
 
-`/v1/chat/completions` (streaming, tools, `grammar`, `json_schema`), `/v1/models`, and llama.cpp's `/apply-template` and
-`/tokenize`: what its users are really given, rendered by its own Jinja. It runs in a process of its own
-(`zoo.serving.llama_process`).
+`/v1/chat/completions` (streaming, tools, pictures, `grammar`, `json_schema`), `/v1/models`, and llama.cpp's
+`/apply-template` and `/tokenize`: what its users are really given, rendered by its own Jinja. It runs in a process of
+its own (`zoo.serving.llama_process`).
 """
 
 import json
@@ -18,6 +18,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 from zoo.errors import EnvironmentFailure, ExportError
 from zoo.formats import gguf_header
 from zoo.serving import llama_library
+from zoo.serving.llama_eyes import image_tokens
 
 __all__ = ["ask", "llama_server"]
 
@@ -26,9 +27,16 @@ _SECONDS = 60.0
 
 @contextmanager
 def llama_server(
-    file: Path, port: int = 0, threads: int = 1, context: int = 4096, name: str = "", log: bool = False
+    file: Path,
+    port: int = 0,
+    threads: int = 1,
+    context: int = 4096,
+    name: str = "",
+    log: bool = False,
+    tower: Path | None = None,
 ) -> Iterator[str]:
-    """Serve a file while the block runs; gives the address. Port 0 takes a free one.
+    """Serve a file while the block runs; gives the address. Port 0 takes a free one. With a vision `tower` (`mmproj`),
+    messages may hold pictures as `image_url`; llama.cpp brings them to size itself, within the tower's limits.
 
     Raises ExportError when the file does not load, EnvironmentFailure when the port is taken or the tested llama.cpp is
     not installed.
@@ -37,7 +45,15 @@ def llama_server(
     llama_library.shared_object()
     if port:
         _check_free(port)
-    settings = {"file": str(file), "name": name or file.stem, "port": port, "threads": threads, "context": context}
+    settings = {
+        "file": str(file),
+        "name": name or file.stem,
+        "port": port,
+        "threads": threads,
+        "context": context,
+        "tower": str(tower) if tower else None,
+        "image_tokens": image_tokens(gguf_header.read(tower)) if tower else None,
+    }
     process = subprocess.Popen(
         [sys.executable, "-m", "zoo.serving.llama_process", json.dumps({**settings, "log": log})],
         stdin=subprocess.PIPE,

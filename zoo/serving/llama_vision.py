@@ -1,11 +1,12 @@
 """llama.cpp's eyes by ctypes: what a vision tower in a GGUF file of its own (`mmproj`) makes of an image.
 
-The wheel's object exports the C interface of `mtmd.h`. Covered: the embeddings of one image, for comparing them with
-the checkpoint's. Not covered: answering about an image.
+The wheel's object exports the C interface of `mtmd.h`. Here: its functions, and the embeddings of one image, for
+comparing them with the checkpoint's. Answering about pictures is in `llama_eyes`.
 """
 
 import ctypes
 import os
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
@@ -19,8 +20,10 @@ from zoo.serving.threads import default_threads
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["image_embeddings"]
+__all__ = ["Bitmap", "chunks", "image_embeddings", "is_image", "load", "parameters", "text_tokens"]
 
+Bitmap = tuple[int, int, bytes]
+"""Width and height in pixels, and three bytes for each, row by row."""
 _IMAGE = 1
 """`MTMD_INPUT_CHUNK_TYPE_IMAGE`."""
 
@@ -64,7 +67,7 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "mtmd_context_params_default": (_Parameters, ()),
     "mtmd_init_from_file": (_POINTER, (ctypes.c_char_p, _POINTER, _Parameters)),
     "mtmd_free": (None, (_POINTER,)),
-    "mtmd_bitmap_init": (_POINTER, (ctypes.c_uint32, ctypes.c_uint32, _POINTER)),
+    "mtmd_bitmap_init": (_POINTER, (ctypes.c_uint32, ctypes.c_uint32, ctypes.c_char_p)),
     "mtmd_bitmap_free": (None, (_POINTER,)),
     "mtmd_input_chunks_init": (_POINTER, ()),
     "mtmd_input_chunks_free": (None, (_POINTER,)),
@@ -72,6 +75,11 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "mtmd_input_chunks_get": (_POINTER, (_POINTER, _SIZE)),
     "mtmd_input_chunk_get_type": (ctypes.c_int, (_POINTER,)),
     "mtmd_input_chunk_get_n_tokens": (_SIZE, (_POINTER,)),
+    "mtmd_input_chunk_get_tokens_text": (ctypes.POINTER(_INT), (_POINTER, ctypes.POINTER(_SIZE))),
+    "mtmd_helper_eval_chunk_single": (
+        _INT,
+        (_POINTER, _POINTER, _POINTER, _INT, _INT, _INT, ctypes.c_bool, ctypes.POINTER(_INT)),
+    ),
     "mtmd_tokenize": (_INT, (_POINTER, _POINTER, ctypes.POINTER(_Text), ctypes.POINTER(_POINTER), _SIZE)),
     "mtmd_encode_chunk": (_INT, (_POINTER, _POINTER)),
     "mtmd_get_output_embd": (ctypes.POINTER(ctypes.c_float), (_POINTER,)),
@@ -92,23 +100,31 @@ def image_embeddings(model: Path, mmproj: Path, pixels: "np.ndarray[Any, Any]") 
 
     for file in (model, mmproj):
         gguf_header.read(file)
-    library = _load()
+    library = load()
     with ExitStack() as stack:
         language = library.llama_model_load_from_file(os.fsencode(model), library.llama_model_default_params())
         if not language:
             raise ExportError(f"{model}: llama.cpp does not load it; its reason is in the log")
         stack.callback(library.llama_model_free, language)
-        context = library.mtmd_init_from_file(os.fsencode(mmproj), language, _parameters(library))
+        context = library.mtmd_init_from_file(os.fsencode(mmproj), language, parameters(library))
         if not context:
             raise ExportError(f"{mmproj}: llama.cpp does not see with it; was it made for {model.name}?")
         stack.callback(library.mtmd_free, context)
-        tokens = _encode(library, context, np.ascontiguousarray(pixels, np.uint8), stack)
-        width = library.llama_model_n_embd(language)
-        return np.ctypeslib.as_array(library.mtmd_get_output_embd(context), shape=(tokens, width)).copy()
+        height, width, _ = pixels.shape
+        bitmap = (width, height, np.ascontiguousarray(pixels, np.uint8).tobytes())
+        read = chunks(library, context, library.mtmd_default_marker().decode(), [bitmap])
+        stack.callback(library.mtmd_input_chunks_free, read)
+        tokens = _encode(library, context, read)
+        shape = (tokens, library.llama_model_n_embd(language))
+        return np.ctypeslib.as_array(library.mtmd_get_output_embd(context), shape=shape).copy()
 
 
 @cache
-def _load() -> ctypes.CDLL:
+def load() -> ctypes.CDLL:
+    """The library with `mtmd`'s functions declared and its log handed to `logging`.
+
+    Raises EnvironmentFailure when the tested llama.cpp is not installed.
+    """
     library = llama_library.load()
     for name, (result, arguments) in _FUNCTIONS.items():
         function = getattr(library, name, None)
@@ -120,7 +136,7 @@ def _load() -> ctypes.CDLL:
     return library
 
 
-def _parameters(library: ctypes.CDLL) -> _Parameters:
+def parameters(library: ctypes.CDLL) -> _Parameters:
     """The defaults, on the CPU and without the warm-up. A field that moved shows as an absurd default."""
     parameters: _Parameters = library.mtmd_context_params_default()
     found = (parameters.use_gpu, parameters.device, parameters.n_threads, parameters.media_marker, parameters.warmup)
@@ -135,20 +151,42 @@ def _parameters(library: ctypes.CDLL) -> _Parameters:
     return parameters
 
 
-def _encode(library: ctypes.CDLL, context: int, pixels: "np.ndarray[Any, Any]", stack: ExitStack) -> int:
-    """Put one image through the tower; how many tokens it became."""
-    height, width, _ = pixels.shape
-    bitmap = library.mtmd_bitmap_init(width, height, pixels.ctypes.data)
-    stack.callback(library.mtmd_bitmap_free, bitmap)
-    chunks = library.mtmd_input_chunks_init()
-    stack.callback(library.mtmd_input_chunks_free, chunks)
-    marker = library.mtmd_default_marker()
-    text = _Text(marker, len(marker), False, True)
-    if library.mtmd_tokenize(context, chunks, ctypes.byref(text), (ctypes.c_void_p * 1)(bitmap), 1):
-        raise ExportError("llama.cpp does not make tokens of this image")
-    for index in range(library.mtmd_input_chunks_size(chunks)):
-        chunk = library.mtmd_input_chunks_get(chunks, index)
-        if library.mtmd_input_chunk_get_type(chunk) == _IMAGE:
+def chunks(library: ctypes.CDLL, context: int, text: str, bitmaps: Sequence[Bitmap]) -> int:
+    """A text with a mark for each picture as `mtmd_input_chunks`, to be freed by whoever asked.
+
+    Raises ExportError when llama.cpp makes no tokens of them.
+    """
+    data = text.encode()
+    found: int = library.mtmd_input_chunks_init()
+    made = [library.mtmd_bitmap_init(*bitmap) for bitmap in bitmaps]
+    given = (ctypes.c_void_p * len(made))(*made)
+    status = library.mtmd_tokenize(context, found, ctypes.byref(_Text(data, len(data), True, True)), given, len(made))
+    for bitmap in made:
+        library.mtmd_bitmap_free(bitmap)
+    if status:
+        library.mtmd_input_chunks_free(found)
+        sizes = ", ".join(f"{width} x {height}" for width, height, _ in bitmaps)
+        raise ExportError(f"llama.cpp does not make tokens of pictures of {sizes} pixels (status {status})")
+    return found
+
+
+def is_image(library: ctypes.CDLL, chunk: int) -> bool:
+    """Whether a chunk is a picture and not words."""
+    return bool(library.mtmd_input_chunk_get_type(chunk) == _IMAGE)
+
+
+def text_tokens(library: ctypes.CDLL, chunk: int) -> list[int]:
+    """The tokens of a chunk of words."""
+    count = ctypes.c_size_t()
+    tokens = library.mtmd_input_chunk_get_tokens_text(chunk, ctypes.byref(count))
+    return [int(token) for token in tokens[: count.value]]
+
+
+def _encode(library: ctypes.CDLL, context: int, read: int) -> int:
+    """Put the one image through the tower; how many tokens it became."""
+    for index in range(library.mtmd_input_chunks_size(read)):
+        chunk = library.mtmd_input_chunks_get(read, index)
+        if is_image(library, chunk):
             if library.mtmd_encode_chunk(context, chunk):
                 raise ExportError("llama.cpp's vision tower failed on this image")
             return int(library.mtmd_input_chunk_get_n_tokens(chunk))

@@ -192,7 +192,8 @@ def _tokens(
     decoder.check_fit(len(prompt), max_new_tokens)
     with decoder.choice(grammar) as greedy:
         choice = _Drawn(greedy, noise) if noise else greedy
-        lookup = Lookup(decoder.said, prompt, decoder.guesses) if decoder.lookup and not plain else None
+        words = [token for token in prompt if token >= 0]  # pictures are negative, and are never said
+        lookup = Lookup(decoder.said, words, decoder.guesses) if decoder.lookup and not plain else None
         tokens, guess = list(prompt), list[int]()
         rows = _prefill(decoder, tokens)
         while True:

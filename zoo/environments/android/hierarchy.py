@@ -2,9 +2,9 @@
 
 Pruned: what is invisible, has no area or lies outside the display; what is covered by a later element of the same
 place; layouts, whose class says nothing; marks of writing direction. Kept with a number: what can be touched, with the
-texts inside it that cannot be touched themselves, and the state of the switch that only its row turns. What has no text
-at all is called by its resource's name. Bounds are kept beside the text, not in it. Not covered: web views that hide
-their content.
+texts inside it that cannot be touched themselves, and the state of the switch that only its row turns. What a part
+repeats of the whole that it lies in is said once. What has no text at all is called by its resource's name. Bounds are
+kept beside the text, not in it. Not covered: web views that hide their content.
 """
 
 import re
@@ -64,8 +64,9 @@ def read_hierarchy(xml: str) -> list[Node]:
     return [replace(node, line=replace(node.line, number=next(numbers))) if node.line.does else node for node in kept]
 
 
-def _walk(element: ElementTree.Element, display: Bounds, inside: bool) -> Iterator[Node]:
-    """Depth first. `inside` something touchable, bare texts are already part of its line."""
+def _walk(element: ElementTree.Element, display: Bounds, inside: bool, said: str = "") -> Iterator[Node]:
+    """Depth first. `inside` something touchable, bare texts are already part of its line; `said` is what the text
+    around it says: the word of a chosen tab stands in its description and once more in its text, in capitals."""
     bounds = _bounds(element)
     if bounds is None or element.get("visible-to-user") == "false" or not _overlap(bounds, display):
         return
@@ -74,11 +75,11 @@ def _walk(element: ElementTree.Element, display: Bounds, inside: bool) -> Iterat
     text, scrolls = _text(element), does == ("scroll",)
     if does:
         yield _node(element, does, text or ("" if scrolls else _inner_text(element) or _resource(element)), bounds)
-    elif text and not inside:
+    elif text and not inside and text.casefold() != said.casefold():
         yield _node(element, (), text, bounds)
     holds = inside or (bool(does) and not scrolls)
     for child in element:
-        yield from _walk(child, display, holds)
+        yield from _walk(child, display, holds, text or said)
 
 
 def _node(element: ElementTree.Element, does: tuple[str, ...], text: str, bounds: Bounds) -> Node:

@@ -11,21 +11,9 @@ from functools import partial
 from random import Random
 from typing import Any, Literal, NamedTuple
 
-from zoo.environments.phone.state import (
-    Command,
-    Data,
-    Element,
-    Place,
-    Screen,
-    State,
-    Want,
-    button,
-    dialog,
-    field,
-    note,
-    row,
-    switch,
-)
+from zoo.environments.phone.app import Command, Want
+from zoo.environments.phone.screen import Element, Screen, button, dialog, field, note, row, switch
+from zoo.environments.phone.state import Data, Place, State
 
 __all__ = [
     "Attribute",

@@ -1,6 +1,7 @@
 """What touching an element can do in any app: open, leave, focus, fill, pick, toggle, choose, put notices away."""
 
-from zoo.environments.phone.state import Command, Place, State
+from zoo.environments.phone.app import Command
+from zoo.environments.phone.state import Place, State
 
 __all__ = ["COMMANDS"]
 

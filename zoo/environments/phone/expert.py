@@ -8,9 +8,11 @@ from typing import NamedTuple
 
 from zoo.actions import DEFAULT_FINISH, Action
 from zoo.environments import ExpertStep
+from zoo.environments.phone.app import Want
 from zoo.environments.phone.apps import APPS
 from zoo.environments.phone.machine import blocking, touchable, typing, visible
-from zoo.environments.phone.state import Data, Disturbance, Effect, Element, Screen, State, Want
+from zoo.environments.phone.screen import Effect, Element, Screen
+from zoo.environments.phone.state import Data, Disturbance, State
 from zoo.environments.phone.tasks import Goal
 
 __all__ = ["next_step", "wants"]

@@ -6,7 +6,8 @@ Pure: no picture is needed to know it. The display is narrow on purpose: a model
 from typing import NamedTuple
 
 from zoo.environments.phone.machine import typing, visible
-from zoo.environments.phone.state import Element, Screen, State
+from zoo.environments.phone.screen import Element, Screen
+from zoo.environments.phone.state import State
 
 __all__ = ["HEIGHT", "NAVIGATION", "STATUS_BAR", "TITLE_BAR", "WIDTH", "Box", "Layout", "arrange", "is_floating"]
 

@@ -2,7 +2,8 @@
 
 from zoo.actions import Action
 from zoo.environments.phone.apps import APPS, COMMANDS, SCREENS
-from zoo.environments.phone.state import ROWS_VISIBLE, Disturbance, Effect, Element, Screen, State, button, note, row
+from zoo.environments.phone.screen import ROWS_VISIBLE, Effect, Element, Screen, button, note, row
+from zoo.environments.phone.state import Disturbance, State
 
 __all__ = [
     "SCROLL_ROWS",

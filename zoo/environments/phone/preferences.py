@@ -5,7 +5,9 @@ from functools import partial
 from random import Random
 from typing import Any, NamedTuple
 
-from zoo.environments.phone.state import Data, Element, Place, Screen, Want, row, switch
+from zoo.environments.phone.app import Want
+from zoo.environments.phone.screen import Element, Screen, row, switch
+from zoo.environments.phone.state import Data, Place
 
 __all__ = ["Preference", "Preferences", "draw", "entry", "repair", "screens"]
 

@@ -6,7 +6,7 @@ Unlike there, a node has the number that `tap` takes for its id, and what cannot
 """
 
 from zoo.environments.phone.layout import HEIGHT, WIDTH, Box, Layout
-from zoo.environments.phone.state import Element
+from zoo.environments.phone.screen import Element
 
 __all__ = ["compressed_xml"]
 

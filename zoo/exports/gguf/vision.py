@@ -1,7 +1,7 @@
 """A Qwen2.5-VL checkpoint's vision tower as a GGUF file of its own, which llama.cpp takes as `--mmproj`.
 
-llama.cpp reads 8 to 4096 tokens an image whatever the file says; the checkpoint's own limits are in the record, to be
-given to it as `--image-min-tokens` and `--image-max-tokens`.
+llama.cpp reads 8 to 4096 tokens an image whatever the file says. The checkpoint's own limits are in the file, where
+`zoo.serving` reads them, and in the record, to be given to llama.cpp as `--image-min-tokens` and `--image-max-tokens`.
 """
 
 import json
@@ -117,6 +117,9 @@ def _describe(
     writer.add_vision_head_count(tower["num_heads"])
     writer.add_vision_image_mean(images["image_mean"])
     writer.add_vision_image_std(images["image_std"])
+    for limit, add in (("min", writer.add_vision_min_pixels), ("max", writer.add_vision_max_pixels)):
+        if images.get(f"{limit}_pixels"):
+            add(images[f"{limit}_pixels"])
     writer.add_vision_use_silu(True)
     writer.add_vision_n_wa_pattern(vision.window_pattern(tower))
     writer.add_vision_attention_layernorm_eps(_NORM_EPSILON)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from zoo.environments.phone.app import App, Command
 from zoo.environments.phone.apps import (
     calendar,
     clock,
@@ -15,7 +16,8 @@ from zoo.environments.phone.apps import (
     settings,
 )
 from zoo.environments.phone.commands import COMMANDS as COMMON
-from zoo.environments.phone.state import App, Command, Data, Place, Screen
+from zoo.environments.phone.screen import Screen
+from zoo.environments.phone.state import Data, Place
 
 __all__ = ["APPS", "COMMANDS", "SCREENS"]
 

@@ -4,9 +4,11 @@ from random import Random
 from typing import NamedTuple
 
 from zoo.environments.phone import collection, preferences
+from zoo.environments.phone.app import App, Want
 from zoo.environments.phone.collection import Attribute, Collection
 from zoo.environments.phone.preferences import Preference, Preferences
-from zoo.environments.phone.state import App, Data, Place, Screen, Want, row
+from zoo.environments.phone.screen import Screen, row
+from zoo.environments.phone.state import Data, Place
 from zoo.environments.phone.values import ALARM_TIMES, DAYS, SPOTS
 
 __all__ = ["APP", "EVENTS", "PAGE", "REPEATS", "Event", "day_line"]

@@ -4,7 +4,9 @@ import re
 from types import MappingProxyType
 from typing import NamedTuple
 
-from zoo.environments.phone.state import App, Data, Place, Screen, State, Want, button, dialog, field, note, row, switch
+from zoo.environments.phone.app import App, Want
+from zoo.environments.phone.screen import Screen, button, dialog, field, note, row, switch
+from zoo.environments.phone.state import Data, Place, State
 
 __all__ = ["APP", "CITIES", "TIMERS", "Alarm", "local_time", "with_alarm", "without_alarm"]
 

@@ -2,7 +2,9 @@
 
 from typing import NamedTuple
 
-from zoo.environments.phone.state import App, Data, Place, Screen, State, Want, button, dialog, field, note, row, switch
+from zoo.environments.phone.app import App, Want
+from zoo.environments.phone.screen import Screen, button, dialog, field, note, row, switch
+from zoo.environments.phone.state import Data, Place, State
 
 __all__ = ["APP", "Contact", "contact_named", "with_contact", "without_contact"]
 

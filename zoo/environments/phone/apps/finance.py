@@ -5,21 +5,11 @@ from random import Random
 from typing import NamedTuple
 
 from zoo.environments.phone import collection, preferences
+from zoo.environments.phone.app import App, Want
 from zoo.environments.phone.collection import Attribute, Collection
 from zoo.environments.phone.preferences import Preference, Preferences
-from zoo.environments.phone.state import (
-    App,
-    Data,
-    Element,
-    Place,
-    Screen,
-    State,
-    Want,
-    button,
-    field,
-    note,
-    row,
-)
+from zoo.environments.phone.screen import Element, Screen, button, field, note, row
+from zoo.environments.phone.state import Data, Place, State
 from zoo.environments.phone.values import AMOUNTS, DAYS
 
 __all__ = [

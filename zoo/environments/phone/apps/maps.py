@@ -5,22 +5,11 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from zoo.environments.phone import preferences
+from zoo.environments.phone.app import App, Want
 from zoo.environments.phone.collection import named
 from zoo.environments.phone.preferences import Preference, Preferences
-from zoo.environments.phone.state import (
-    App,
-    Data,
-    Element,
-    Place,
-    Screen,
-    State,
-    Want,
-    button,
-    field,
-    note,
-    row,
-    switch,
-)
+from zoo.environments.phone.screen import Element, Screen, button, field, note, row, switch
+from zoo.environments.phone.state import Data, Place, State
 from zoo.environments.phone.values import SPOTS, STREETS
 
 __all__ = ["APP", "MODES", "PAGE", "Spot", "draw_spots", "way_to"]

@@ -4,9 +4,11 @@ from random import Random
 from typing import NamedTuple
 
 from zoo.environments.phone import collection, preferences
+from zoo.environments.phone.app import App, Want
 from zoo.environments.phone.collection import Attribute, Collection
 from zoo.environments.phone.preferences import Preference, Preferences
-from zoo.environments.phone.state import App, Data, Element, Place, Screen, State, Want, button, note, row, switch
+from zoo.environments.phone.screen import Element, Screen, button, note, row, switch
+from zoo.environments.phone.state import Data, Place, State
 from zoo.environments.phone.values import ALARM_TIMES, DAYS, NAMES, PASSCODES
 
 __all__ = ["APP", "MEETINGS", "PAGE", "Meeting"]

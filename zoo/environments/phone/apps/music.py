@@ -4,9 +4,11 @@ from random import Random
 from typing import NamedTuple
 
 from zoo.environments.phone import collection, preferences
+from zoo.environments.phone.app import App, Want
 from zoo.environments.phone.collection import Attribute, Collection, named, with_record
 from zoo.environments.phone.preferences import Preference, Preferences
-from zoo.environments.phone.state import App, Data, Element, Place, Screen, State, Want, button, dialog, note, row
+from zoo.environments.phone.screen import Element, Screen, button, dialog, note, row
+from zoo.environments.phone.state import Data, Place, State
 from zoo.environments.phone.values import ARTISTS
 from zoo.environments.phone.values import SONGS as TITLES
 

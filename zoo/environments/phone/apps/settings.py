@@ -2,20 +2,9 @@
 
 from types import MappingProxyType
 
-from zoo.environments.phone.state import (
-    App,
-    Data,
-    Element,
-    Place,
-    Screen,
-    State,
-    Want,
-    button,
-    field,
-    note,
-    row,
-    switch,
-)
+from zoo.environments.phone.app import App, Want
+from zoo.environments.phone.screen import Element, Screen, button, field, note, row, switch
+from zoo.environments.phone.state import Data, Place, State
 
 __all__ = ["APP", "CHOICES", "FACTS", "GROUPS", "SWITCHES"]
 

@@ -5,12 +5,34 @@ from typing import NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
-__all__ = ["DARK", "LIGHT", "SMOOTH", "Colour", "Colours", "fitted", "font", "mixed", "paste", "rounded", "text"]
+__all__ = [
+    "BODY",
+    "DARK",
+    "LIGHT",
+    "SIDE",
+    "SMALL",
+    "SMOOTH",
+    "Canvas",
+    "Colour",
+    "Colours",
+    "fitted",
+    "font",
+    "mixed",
+    "paste",
+    "rounded",
+    "text",
+]
 
 Colour = tuple[int, int, int]
 
 SMOOTH = 4
 """Shapes are drawn so many times larger and then shrunk: Pillow's own edges are jagged."""
+
+
+SIDE = 24
+"""Pixels between the edge of the display and what is written."""
+BODY, SMALL = 23, 17
+"""Sizes of writing, in pixels."""
 
 
 class Colours(NamedTuple):
@@ -25,6 +47,17 @@ class Colours(NamedTuple):
 
 LIGHT = Colours((250, 250, 252), (255, 255, 255), (28, 30, 36), (105, 110, 122), (222, 225, 232))
 DARK = Colours((20, 22, 27), (38, 41, 49), (234, 236, 241), (154, 160, 172), (62, 67, 78))
+
+
+class Canvas(NamedTuple):
+    """What is drawn on, and in which colours."""
+
+    picture: Image.Image
+    draw: ImageDraw.ImageDraw
+    colours: Colours
+    accent: Colour
+    screen: str
+    """Name of the visible screen; empty for the launcher."""
 
 
 @lru_cache(maxsize=32)

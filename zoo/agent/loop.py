@@ -6,14 +6,12 @@ An agent with eyes is shown the picture of the screen that it is on, never those
 a grammar is the business of whoever generates them.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from random import Random
 from time import perf_counter
 from typing import Any, Literal, Protocol
 
-from zoo.actions import Action, write, write_answer
+from zoo.actions import Action, write
 from zoo.dialects import dialect_of
 from zoo.environments import Closing, Environment, Task
 from zoo.environments.pictures import nearly_same, screenshot_of
@@ -28,18 +26,14 @@ __all__ = [
     "REPEATS",
     "Answerer",
     "Apply",
-    "Chat",
     "End",
     "Episode",
     "Generate",
     "Situation",
     "Step",
     "chat_of",
-    "expert_answers",
-    "messages",
     "open_environment",
     "play",
-    "random_answers",
     "run_episodes",
 ]
 
@@ -245,42 +239,6 @@ class _Floor:
                 else:
                     self.idle.append(situation.environment)
                 self.on_end(number, self.ended[number])
-
-
-def expert_answers(spec: AgentSpec) -> Answerer:
-    """The world's expert as an agent: the upper bound of every rate."""
-    written = dialect_of(spec.world).write
-    return lambda situations: [one.environment.expert().answer(spec.style, written) for one in situations]
-
-
-_NAMES = ("tap",) * 14 + ("text",) * 2 + ("swipe", "long_press", "back", "home", "finish")
-_NUMBER = re.compile(r"\[(\d+)\]")
-
-
-def random_answers(seed: int) -> Answerer:
-    """Chance as an agent: a random call on a random element, with random words of the instruction; mostly taps."""
-
-    def answer(situations: Sequence[Situation]) -> Sequence[str]:
-        return [write_answer("", "", _random_action(seed, one)) for one in situations]
-
-    return answer
-
-
-def _random_action(seed: int, situation: Situation) -> Action:
-    rng = Random(f"{seed} {situation.task.id} {len(situation.steps)}")
-    numbers = [int(number) for number in _NUMBER.findall(situation.observation)] or [1]
-    words = situation.task.instruction.strip(".?").split()
-    start = rng.randrange(len(words))
-    said = " ".join(words[start : start + rng.randint(1, 3)])
-    match rng.choice(_NAMES):
-        case "tap" | "long_press" as name:
-            return Action(name, (rng.choice(numbers),))
-        case "swipe":
-            return Action("swipe", (rng.choice(numbers), rng.choice(("up", "down")), "long"))
-        case "text" | "finish" as name:
-            return Action(name, (said,))
-        case name:
-            return Action(name)
 
 
 def _end(spec: AgentSpec, situation: Situation, clock: Callable[[], float]) -> End | None:
