@@ -1,7 +1,7 @@
 """The second tab: files of this model, and others of the zoo, side by side on the same work."""
 
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from functools import partial
 from html import escape
 from pathlib import Path
@@ -50,16 +50,16 @@ class CompareTab:
     """The tab's parts and what happens to them."""
 
     def __init__(
-        self, answerers: Answerers, tasks: Tasks, folder: Path, title: str, latency: StageRecord | None
+        self, answerers: Answerers, tasks: Tasks, folder: Path, title: str, latencies: Sequence[StageRecord]
     ) -> None:
         self.answerers, self.tasks, self.title = answerers, tasks, title
         self.names = list(answerers.shelf.models)
-        self._build(folder, latency)
+        self._build(folder, latencies)
         self._connect()
 
-    def _build(self, folder: Path, latency: StageRecord | None) -> None:
+    def _build(self, folder: Path, latencies: Sequence[StageRecord]) -> None:
         self.held = gr.State(None, time_to_live=_SESSION_SECONDS, delete_callback=_leave)
-        gr.HTML(latency_table(latency), elem_classes="figures")
+        gr.HTML(latency_table(latencies), elem_classes="figures")
         with gr.Row(elem_id="asked", equal_height=False):
             with gr.Column(min_width=260):
                 self.models = gr.CheckboxGroup(self.names, value=self.names[:2], label="Side by side", elem_id="sides")
