@@ -66,7 +66,8 @@ def link(name: str, kind: str, content: bytes) -> str:
     No two are alike: the browser is told of what changed, and who saves the same episode twice wants two files.
     """
     data = base64.b64encode(content).decode("ascii")
-    return f'<a data-number="{next(_NUMBERS)}" download="{escape(name, quote=True)}" href="data:{kind};base64,{data}">{escape(name)}</a>'
+    said = escape(name, quote=True)
+    return f'<a data-number="{next(_NUMBERS)}" download="{said}" href="data:{kind};base64,{data}">{said}</a>'
 
 
 def json_link(visit: Visit) -> str:

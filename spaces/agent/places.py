@@ -1,6 +1,6 @@
 """Where a model's files are on this machine: a folder that is named, or fetched from the Hub, with how far that is.
 
-Of a repository only what the model needs is fetched. What goes wrong is said in words for visitors; the log has the rest.
+Of a repository only what the model needs is fetched. What goes wrong is said for visitors; the log has the rest.
 """
 
 import errno

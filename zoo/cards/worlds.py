@@ -16,9 +16,7 @@ _SPLITS = {
     "held-out-parameters": "kinds of task that were demonstrated, with names, times and texts that were not",
     "held-out-templates": "kinds of task that were not demonstrated",
 }
-_SENDS = (
-    "Let a person confirm whatever pays, deletes, sends or signs in, and give it no account that it does not need."
-)
+_SENDS = "Let a person confirm whatever pays, deletes, sends or signs in, and give it no account that it does not need."
 _DEFENCELESS = "nothing here defends against instructions that"
 
 
