@@ -42,8 +42,8 @@ def expanded(raw: Source, name: str, sweep: SweepSpec) -> Source:
 
 
 def as_written(problems: Sequence[Problem], stages: Mapping[str, Any]) -> list[Problem]:
-    """Problems in the words of the recipe as somebody wrote it: each candidate of a sweep repeats what is wrong with the
-    merge, and nobody wrote the candidates' names. `stages`: the recipe's, swept ones written out."""
+    """Problems in the words of the recipe as somebody wrote it: each candidate of a sweep repeats what is wrong with
+    the merge, and nobody wrote the candidates' names. `stages`: the recipe's, swept ones written out."""
     names: dict[str, str] = {}
     for name, settings in stages.items():
         if isinstance(settings, dict) and settings.get("kind") == "choose":

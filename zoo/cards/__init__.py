@@ -132,8 +132,8 @@ def space_card(data: CardData, title: str, app: str) -> str:
     """README.md of a Space that shows the model and its files; `app` is the README.md that its app is shipped with,
     whose head says how the Hub builds it."""
     models = [data.repo, *(exports.repo for exports in data.exports)]
-    told = {"title": title, "app": app, "models": models, "topics": _topics(data)}
-    head = metadata.space_metadata(license=data.recipe.license, **told)
+    licence = data.recipe.license
+    head = metadata.space_metadata(license=licence, title=title, app=app, models=models, topics=_topics(data))
     return _fill("space.md.jinja", data, head, title=title)
 
 

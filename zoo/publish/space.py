@@ -5,10 +5,10 @@ recipe that asks for no Space needs nothing of it. Not covered: secrets, hardwar
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from zoo import registry, shipped
-from zoo.cards import CardData, space_card
+from zoo.cards import CardData, Exports, space_card
 from zoo.publish.facts import RECIPE_NAME
 from zoo.publish.files import add
 from zoo.records import StageContext, StageRecord
@@ -56,17 +56,19 @@ def _settings(spec: PublishSpec, data: CardData) -> Any:
             "seed": acted.seed,
             "models": _models(data),
             "scores": {label: record.name for label, record in data.scores.items()},
-            "verify": _name(data.gguf and data.gguf.verify),
-            "onnx_verify": _name(data.onnx and data.onnx.verify),
-            "latency": _name(data.gguf and data.gguf.latency),
-            "onnx_latency": _name(data.onnx and data.onnx.latency),
+            "verify": _name(data.gguf, "verify"),
+            "onnx_verify": _name(data.onnx, "verify"),
+            "latency": _name(data.gguf, "latency"),
+            "onnx_latency": _name(data.onnx, "latency"),
             "file_scores": {kind: str(ref.name) for kind, ref in spec.file_scores.items() if hasattr(ref, "name")},
             "tiny": any(record.tiny for record in data.lineage.values()),
         }
     )
 
 
-def _name(record: StageRecord | None) -> str:
+def _name(exports: Exports | None, measured: Literal["verify", "latency"]) -> str:
+    """The record that looked at the files of one format; empty when that was not run."""
+    record: StageRecord | None = getattr(exports, measured) if exports else None
     return record.name if record else ""
 
 
