@@ -47,16 +47,24 @@ def share(model: SpaceModel) -> float | None:
 def cannot_be_had(name: str, error: Exception) -> ModelError:
     """What visitors are told, without an address, a folder or a token."""
     _LOG.warning("%s: %s", name, error)
-    causes = [error, error.__cause__, error.__context__]
-    full = any(getattr(cause, "errno", None) in _NO_ROOM for cause in causes)
+    full = any(getattr(cause, "errno", None) in _NO_ROOM for cause in _causes(error))
     why = "the disk of this machine is full" if full else "the Hub does not hand it out just now"
     return ModelError(f"{name} cannot be fetched: {why}. Recorded episodes play without it.")
 
 
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and those that it was raised from, or while handling."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
 def _graph(pinned: Pinned, model: SpaceModel) -> Path:
     """Real files, since ONNX Runtime follows no link to weights that lie beside a graph."""
-    folder = _folder(model) / pinned.commit
-    wanted = onnx_files.needed(model.file, hub.files(pinned))
+    folder, there = _folder(model) / pinned.commit, hub.files(pinned)
+    if model.file not in there:
+        raise HubError(f"{pinned}: has no {model.file}")
+    wanted = onnx_files.needed(model.file, there)
     if missing := [path for path in wanted if not (folder / path).is_file()]:
         hub.fetch(pinned, folder, missing)
     return folder / model.file
