@@ -11,12 +11,14 @@ import pytest
 from answerers import ENDPOINT, Answerers, EndpointChoice
 from course import Over
 from episode import act
+from neighbours import others
 from shelf import Shelf
 from tasks import Tasks
 from turns import Turns
 from visit import Visit
 
-from zoo import hub
+from zoo import hub, index
+from zoo.errors import ModelError
 from zoo.local_hub import running
 from zoo.serving.llama_server import llama_server
 from zoo.space import SpaceModel, SpaceSettings
@@ -147,3 +149,42 @@ def test_what_is_not_installed_here_is_not_offered(page: SpaceSettings, monkeypa
     missing = {"torch", "onnxruntime_genai"}
     monkeypatch.setattr("shelf.find_spec", lambda name: None if name in missing else object())
     assert list(Shelf(page).models) == ["onnx"]
+
+
+def entry(name: str, **more: object) -> index.Entry:
+    """What the index of a Hub has of one model."""
+    file = index.FileEntry(f"{name}-Q8_0.gguf", f"me/{name}-GGUF", 5, "Q8_0", True)
+    told = {
+        "recipe": name, "version": 1, "summary": "", "license": "mit", "world": None, "split": None, "success": None,
+        "files": (file,), "recommended": file.name, "machine": "", "seconds": 1.0, "peak_memory_bytes": 1, "bytes": 1,
+    }  # fmt: skip
+    return index.Entry(f"me/{name}", **{**told, **more})
+
+
+def test_others_of_the_zoo_are_those_that_the_hub_lists_and_can_be_opened_here(
+    tmp_path: Path, tiny_files: Path, settings: SpaceSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    listed, files = tmp_path / "index", tmp_path / "files"
+    listed.mkdir()
+    files.mkdir()
+    shutil.copyfile(tiny_files / "model-Q8_0.gguf", files / "other-Q8_0.gguf")
+    bad = (index.FileEntry("../../x.gguf", "me/bad-GGUF", 1, "Q8_0", True),)
+    entries = [entry("other"), entry("twin", tiny=True), entry("none", recommended=None)]
+    entries.append(entry("bad", files=bad, recommended="../../x.gguf"))
+    (listed / index.FILE_NAME).write_text(index.text(entries))
+    public = settings.model_copy(update={"models": (), "local": False})
+    with running(tmp_path / "hub") as endpoint:
+        monkeypatch.setattr(hub, "public_endpoint", lambda: endpoint)
+        with pytest.raises(ModelError, match="index of the zoo"):
+            others(public)
+        hub.upload(endpoint, index.REPOSITORY, "dataset", listed, "first", private=False)
+        hub.upload(endpoint, "me/other-GGUF", "model", files, "first", private=False)
+        shelf = Shelf(public)
+        assert shelf.add(others(public)) == ["other Q8_0"]
+        assert shelf.add(others(public)) == []
+        list(shelf.fetch("other Q8_0"))
+        try:
+            assert shelf.opened("other Q8_0").answer([{"role": "user", "content": "hi"}], 3).tokens
+        finally:
+            shelf.close()

@@ -33,7 +33,8 @@ if __name__ == "__main__":
     import time
     from pathlib import Path
 
-        from page import serve
+    from answerers import Answerers
+    from page import serve
     from shelf import Loading
 
     folder = Path(__file__).parent
