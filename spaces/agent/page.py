@@ -18,6 +18,7 @@ from tasks import Tasks, playable
 from turns import Turns
 
 from zoo.records import StageRecord
+from zoo.schema import AgentSpec
 from zoo.space import RECIPE_NAME, SpaceSettings, read_records, read_settings
 
 __all__ = ["build", "serve"]
@@ -128,13 +129,20 @@ def _recipe(folder: Path) -> str | None:
 
 def _head(settings: SpaceSettings) -> str:
     tiny = '<p class="tiny">A tiny twin: its models have two layers and know nothing.</p>' if settings.tiny else ""
-    fallback = ""
-    if playable(settings.agent) is not settings.agent:
-        fallback = (
-            f'<p class="tiny">This agent was made for the world “{escape(settings.agent.world)}”, which a page cannot '
-            "hold; here it acts on the embedded phone.</p>"
+    return f"<h1>{escape(settings.title)}</h1><p>{escape(settings.summary)}</p>{tiny}{_otherwise(settings.agent)}"
+
+
+def _otherwise(agent: AgentSpec) -> str:
+    """What is otherwise on this page than where the agent was made."""
+    told = []
+    if playable(agent).world != agent.world:
+        told.append(
+            f"This agent was made for the world “{escape(agent.world)}”, which a page cannot hold; here it acts on the "
+            "embedded phone, and how it does there is no measure of it."
         )
-    return f"<h1>{escape(settings.title)}</h1><p>{escape(settings.summary)}</p>{tiny}{fallback}"
+    if agent.pictures != "none":
+        told.append("This agent looks at screenshots; here it reads the words of the screen.")
+    return "".join(f'<p class="tiny">{sentence}</p>' for sentence in told)
 
 
 def _foot(settings: SpaceSettings) -> str:
