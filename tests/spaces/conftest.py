@@ -70,7 +70,9 @@ def page_url(page_folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def served(page_folder: Path, file_bytes: int | None = None, **environment: str) -> Iterator[str]:
+def served(
+    page_folder: Path, file_bytes: int | None = None, python: str = sys.executable, **environment: str
+) -> Iterator[str]:
     """A page, served by its own app.py in a process of its own, which finds no other edgezoo than the folder's.
 
     `file_bytes`: no file that it writes may grow beyond, as on a disk that is full.
@@ -83,7 +85,7 @@ def served(page_folder: Path, file_bytes: int | None = None, **environment: str)
         **environment,
     }  # fmt: skip
     limit = [] if file_bytes is None else ["prlimit", f"--fsize={file_bytes}"]
-    call = [*limit, sys.executable, "app.py"]
+    call = [*limit, python, "app.py"]
     process = subprocess.Popen(call, cwd=page_folder, env={**os.environ, **told})
     url = f"http://127.0.0.1:{port}"
     try:
