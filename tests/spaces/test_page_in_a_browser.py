@@ -161,13 +161,13 @@ def test_a_keyboard_alone_runs_an_episode_looks_back_and_turns_the_tabs(person: 
     person.enter()
     person.until(lambda: person.all("#status .solved"))
     count = len(person.all(".steps li"))
-    person.driver.execute_script("document.activeElement.blur(); scrollTo(0, 0)")
-    person.tab_to(person.all(".steps button")[0].text.strip())
+    person.tab_to(person.driver.execute_script("return document.querySelector('.steps button').innerText.trim()"))
     person.enter()
     person.until(lambda: person.all(".steps li.shown"))
     assert len(person.all(".steps li")) == count
     person.driver.execute_script("document.querySelector('[role=tab]').focus()")
-    person.driver.switch_to.active_element.send_keys(Keys.ARROW_RIGHT, Keys.ENTER)
+    person.tab_to("Side by side")
+    person.enter()
     person.until(lambda: [one for one in person._button("Compare") if one.is_displayed()])
     assert not person.errors()
 
