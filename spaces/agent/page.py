@@ -80,6 +80,8 @@ def looks(folder: Path) -> dict[str, Any]:
         "state_session_capacity": _SESSIONS,
         "enable_monitoring": False,
         "quiet": True,
+        # Gradio ends a page that does not hear itself within three seconds, which a busy machine cannot promise.
+        "_frontend": False,
     }
 
 
