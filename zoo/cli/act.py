@@ -90,14 +90,18 @@ def act(
 
 
 def _agent(model: str, recipe: str | None, offline: bool) -> "AgentSpec":
-    """How the model is asked: as the named recipe says, else the one that it was published with, else the default."""
+    """How the model is asked: as the named recipe says, else the one that it was published with, else the default.
+
+    An agent with eyes that is taken from its publication reads words here: what the zoo lists are files without any.
+    """
     from zoo.recipe import load
 
     if recipe is None and not Path(model).exists() and (entry := _listed(model)):
         with Outside(default_root(), offline).embedded() as embedded:
             endpoints = [embedded] if offline else [embedded, hub.public_endpoint()]
             folder = hub.fetch(hub.pin(HubRef(entry.repository), "model", endpoints), only=["*.yaml"])
-        return load(folder / "recipe.yaml", tiny=entry.tiny).recipe.agent
+        agent = load(folder / "recipe.yaml", tiny=entry.tiny).recipe.agent
+        return agent.model_copy(update={"pictures": "none"})
     return load(find(recipe or _RECIPE)).recipe.agent
 
 
