@@ -10,10 +10,10 @@ from zoo.formats import onnx_files
 from zoo.metrics import Agreement
 from zoo.recipe import load
 from zoo.schema import Gate, VerifySpec
+from zoo.verify.check import Check
 from zoo.verify.comparison import ActionAgreement, Closeness
 from zoo.verify.gates import default_gate, gate_of
 from zoo.verify.report import GENERAL, STEPS, FileReport
-from zoo.verify.structure import Check
 from zoo.verify.tasks import TaskAgreement
 from zoo.verify.verdict import failures
 

@@ -1,6 +1,6 @@
 """Does an ONNX export say the same as the checkpoint: tokens, template, stops, names and sizes, cache, padding, data.
 
-Like `structure`, these checks name causes: a cache whose sizes are names makes transformers.js answer nonsense, a lost
+Like `gguf_structure`, these checks name causes: a cache whose sizes are names makes transformers.js answer nonsense, a lost
 attention mask makes every padded batch wrong, and neither shows in the logits of one row.
 """
 
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.formats import onnx_files
 from zoo.serving import Chat, GenaiRuntime, OnnxRuntime, TorchRuntime
-from zoo.verify.structure import CHATS, CORPUS, Check, text_checks
+from zoo.verify.check import Check
+from zoo.verify.reading import CHATS, CORPUS, reading_checks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,7 +37,7 @@ def checks(
     interface = _interface(reference, graph)
     yield interface
     yield _vocabulary(reference, candidate)
-    yield from text_checks(reference, candidate, (*CHATS, *chats))
+    yield from reading_checks(reference, candidate, (*CHATS, *chats))
     yield _stops(reference, candidate)
     # Not a chat: a checkpoint may have no template
     ids = reference.encode(_LONG)[:_ROW]
