@@ -1,6 +1,7 @@
 """Verification of ONNX exports: a faithful one passes, each damage is found by the check that names it."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from zoo.schema import AgentSpec, Gate, VerifySpec
 from zoo.serving import TorchRuntime, open_export, open_torch
 from zoo.verify import run
 from zoo.verify.gates import default_gate
+from zoo.verify.onnx_ways import rounds_activations
 from zoo.verify.opening import exported, file_checks, label, size, structural_checks, type_of
 
 AGENT = AgentSpec(style="terse", answer_tokens=16)
@@ -29,7 +31,7 @@ LOOSE = {
     "int4": Gate(mean_kl=1.0, top1=0.3, perplexity_ratio=2.0),
     "genai-int8": Gate(mean_kl=0.1, top1=0.8),
 }
-GRAPH = "onnx/model.onnx"
+GRAPH, ROUNDING = "onnx/model.onnx", "onnx/model_quantized.onnx"
 
 
 @pytest.fixture(scope="module")
@@ -140,13 +142,13 @@ def test_a_checkpoint_without_a_template_is_compared_on_general_text(onnx_export
     assert {"cache", "left padding"} <= {check["name"] for check in row["checks"] if check["passed"]}
 
 
-def edited(change: Callable[[Any], None]) -> Callable[[Path], None]:
+def edited(change: Callable[[Any], None], name: str = GRAPH) -> Callable[[Path], None]:
     """A change of the graph, which stays one that loads."""
 
     def apply(export: Path) -> None:
-        model = onnx.load(str(export / GRAPH))
+        model = onnx.load(str(export / name))
         change(model.graph)
-        onnx.save(model, str(export / GRAPH))
+        onnx.save(model, str(export / name))
 
     return apply
 
@@ -172,6 +174,25 @@ def forget_the_positions(graph: Any) -> None:
     first = onnx.helper.make_node("Slice", ["position_ids", "zero", "one", "one"], ["first_position"])
     graph.node.insert(0, onnx.helper.make_node("Sub", ["position_ids", "first_position"], ["from_zero"]))
     graph.node.insert(0, first)
+
+
+def swap_the_past(graph: Any) -> None:
+    """Each of the two layers reads the other's keys."""
+    places = {"past_key_values.0.key": "past_key_values.1.key", "past_key_values.1.key": "past_key_values.0.key"}
+    for node in graph.node:
+        for index, name in enumerate(node.input):
+            node.input[index] = places.get(name, name)
+
+
+def forget_values(graph: Any) -> None:
+    """The last layer finds nothing where its values were."""
+    past = "past_key_values.1.value"
+    for node in graph.node:
+        for index, name in enumerate(node.input):
+            if name == past:
+                node.input[index] = "nothing"
+    graph.initializer.append(numpy_helper.from_array(np.array(0, np.float32), "naught"))
+    graph.node.insert(0, onnx.helper.make_node("Mul", [past, "naught"], ["nothing"]))
 
 
 def fix_the_rows(graph: Any) -> None:
@@ -216,17 +237,48 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
     "no template": (in_json("tokenizer_config.json", chat_template=""), "chat template"),
     "another end": (in_json("generation_config.json", eos_token_id=[7]), "stop tokens"),
     "moved tokens": (swap_two_tokens, "token ids"),
+    "the past of another layer": (edited(swap_the_past), "cache"),
+    "a past that is nothing": (edited(forget_values), "cache"),
 }
+
+
+def found_wrong(reference: TorchRuntime, graph: Path) -> dict[str, str]:
+    """Check -> what it says, of those that failed."""
+    opened = open_export(graph, threads=1, context=512)
+    failed = {check.name: check.detail for check in structural_checks(reference, opened) if check.passed is False}
+    opened.close()
+    return failed
 
 
 @pytest.mark.parametrize("case", DAMAGE)
 def test_damage_is_found_by_the_check_that_names_it(export: Path, reference: TorchRuntime, case: str) -> None:
     change, name = DAMAGE[case]
     change(export)
-    opened = open_export(export / GRAPH, threads=1, context=512)
-    failed = {check.name: check.detail for check in structural_checks(reference, opened) if check.passed is False}
-    opened.close()
-    assert failed.get(name)
+    assert found_wrong(reference, export / GRAPH).get(name)
+
+
+BEHIND_ROUNDING: dict[str, tuple[Callable[[Any], None], str, str]] = {
+    "another layer's past": (swap_the_past, "cache", r"the keys of layer [01] differ by \d+% step by step"),
+    "no past": (forget_values, "cache", r"the values of layer 1 differ by \d\d% step by step"),
+    "positions that begin anew": (forget_the_positions, "cache", "the keys of layer [01] differ"),
+    "a mask that is ignored": (forget_the_mask, "left padding", "differ by .* padded on the left"),
+}
+
+
+@pytest.mark.parametrize("case", BEHIND_ROUNDING)
+def test_rounded_activations_hide_no_damage(
+    onnx_export: OnnxExport, export: Path, reference: TorchRuntime, case: str
+) -> None:
+    """Such a graph is allowed more than a float one between two ways: less than what any fault makes."""
+    shutil.copyfile(onnx_export.folder / ROUNDING, export / ROUNDING)
+    change, name, detail = BEHIND_ROUNDING[case]
+    edited(change, ROUNDING)(export)
+    assert re.search(detail, found_wrong(reference, export / ROUNDING)[name])
+
+
+def test_only_graphs_that_round_are_allowed_what_rounding_explains(onnx_export: OnnxExport) -> None:
+    found = {variant: rounds_activations(file) for file, variant in exported(onnx_export.folder).items()}
+    assert found == {"fp32": False, "fp16": False, "int8": True, "int4": True, "genai-int8": True}
 
 
 def test_weights_that_are_cut_off_or_gone_are_named(

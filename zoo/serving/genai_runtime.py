@@ -67,6 +67,7 @@ class GenaiRuntime:
         self.number_type = "float32"
         """Of the cache and the activations; the graphs that are exported for the CPU have no other."""
         self.vocabulary_size = int(settings["model"]["vocab_size"])
+        self._layers = int(settings["model"]["decoder"]["num_hidden_layers"])
         self.tokenizer = read_tokenizer(folder)
         self.stop_ids = _ids(settings["model"].get("eos_token_id"))
         self._model: Any = model
@@ -180,6 +181,13 @@ class GenaiRuntime:
         self._generator.append_tokens(np.array(token_ids, np.int32))
         self.cached += token_ids
         return list(self._generator.get_output("logits")[0, -wanted:])
+
+    @property
+    def caches(self) -> "dict[str, np.ndarray[Any, Any]]":
+        """Keys and values [heads, T, width] of the cached tokens, by `LAYER.key` and `LAYER.value`."""
+        kept = len(self.cached)
+        places = [f"{layer}.{part}" for layer in range(self._layers) for part in ("key", "value")]
+        return {place: self._generator.get_output(f"present.{place}")[0, :, :kept] for place in places}
 
     def check_fit(self, prompt_tokens: int, new_tokens: int) -> None:
         """Raises DataError for a prompt that is empty or leaves no room for the answer."""

@@ -1,7 +1,7 @@
 """An ONNX graph in plain ONNX Runtime on the CPU, with the tokenizer that lies beside it.
 
 Like the other runtimes it answers one chat after the other and computes of each prompt only what the previous one did
-not begin with. `padded_logits` runs several rows at once, padded on the left, as optimum and transformers.js do.
+not begin with. `padded` runs several rows at once, padded on the left, as optimum and transformers.js do.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -102,8 +102,13 @@ class OnnxRuntime:
         self.check_fit(len(token_ids), 0)
         return stepwise.logits(self, token_ids, start)
 
-    def padded_logits(self, rows: Sequence[Sequence[int]]) -> "list[np.ndarray[Any, Any]]":
-        """Logits [T, V] of each row, computed as one batch that is padded on the left."""
+    @property
+    def caches(self) -> "dict[str, np.ndarray[Any, Any]]":
+        """Keys and values [heads, T, width] of the cached tokens, by `LAYER.key` and `LAYER.value`."""
+        return {_place(name): array[0] for name, array in zip(self._past_names, self._past, strict=True)}
+
+    def padded(self, rows: Sequence[Sequence[int]]) -> "list[tuple[np.ndarray[Any, Any], dict[str, Any]]]":
+        """Logits [T, V] and `caches` of each row, computed as one batch that is padded on the left."""
         import numpy as np
 
         width = max(len(row) for row in rows)
@@ -112,8 +117,15 @@ class OnnxRuntime:
         for index, row in enumerate(rows):
             ids[index, width - len(row) :] = row
             mask[index, width - len(row) :] = 1
-        logits, *_ = self._run(ids, mask, np.maximum(mask.cumsum(1) - 1, 0), self._empty(len(rows)))
-        return [logits[index, width - len(row) :].astype(np.float32) for index, row in enumerate(rows)]
+        logits, *present = self._run(ids, mask, np.maximum(mask.cumsum(1) - 1, 0), self._empty(len(rows)))
+        caches = dict(zip(map(_place, self._past_names), present, strict=True))
+        return [
+            (
+                logits[index, width - len(row) :].astype(np.float32),
+                {name: array[index, :, width - len(row) :] for name, array in caches.items()},
+            )
+            for index, row in enumerate(rows)
+        ]
 
     def use_threads(self, threads: int) -> None:
         """Compute with so many threads from now on; the graph is loaded again."""
@@ -202,6 +214,10 @@ def _session(graph: Path, threads: int) -> Any:
         return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors share no class but this one
         raise ExportError(f"{graph}: ONNX Runtime does not load it: {error}") from error
+
+
+def _place(past_name: str) -> str:
+    return past_name.removeprefix("past_key_values.")
 
 
 def _tokenizer_folder(graph: Path) -> Path:
