@@ -8,6 +8,7 @@ from zoo.formats.architectures import LanguageTensor
 from zoo.formats.gguf_header import Header, Tensor
 from zoo.verify.check import Check
 from zoo.verify.gates import type_of
+from zoo.verify.rows import row_fault
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,23 +84,10 @@ _DERIVED = {"rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short
 
 
 def _fault(tensor: LanguageTensor, written: Tensor) -> str:
-    import numpy as np
-
     if written.shape != tensor.stored.shape:
         return f"{tensor.name} has the shape {written.shape}, in the checkpoint {tensor.stored.shape}"
-    expected = np.atleast_2d(tensor.load())
-    error = np.linalg.norm(np.atleast_2d(_read_back(written)) - expected, axis=1)
-    floor = _SMALLEST_STEP[written.type] * expected.shape[1] ** 0.5
-    excess = error - floor - _ROW_ERROR[written.type] * np.linalg.norm(expected, axis=1)
-    # Written so that a NaN in the file is a difference, which no comparison with it would say.
-    rows = np.flatnonzero(~(excess <= 1e-6 * np.abs(expected).max()))
-    if not len(rows):
-        return ""
-    relative = float(error[rows[0]] / max(np.linalg.norm(expected[rows[0]]), 1e-30))
-    return (
-        f"{tensor.name} ({written.type}): {len(rows)} of {len(expected)} rows, row {rows[0]} by {relative:.1%} "
-        f"where {_ROW_ERROR[written.type]:.1%} is the type's"
-    )
+    kind = written.type
+    return row_fault(tensor.name, kind, _read_back(written), tensor.load(), _ROW_ERROR[kind], _SMALLEST_STEP[kind])
 
 
 def _read_back(written: Tensor) -> "np.ndarray[Any, Any]":

@@ -10,7 +10,7 @@ from typing import Any
 
 from zoo.formats import onnx_files
 from zoo.serving import Chat, GenaiRuntime, OnnxRuntime, TorchRuntime
-from zoo.verify import onnx_ways
+from zoo.verify import onnx_ways, onnx_weights
 from zoo.verify.check import Check
 from zoo.verify.reading import CHATS, reading_checks
 
@@ -31,6 +31,7 @@ def checks(
     yield _vocabulary(reference, candidate)
     yield from reading_checks(reference, candidate, (*CHATS, *chats))
     yield _stops(reference, candidate)
+    yield from onnx_weights.checks(reference, graph)
     if interface.passed and candidate.vocabulary_size == _rows(reference):
         yield from onnx_ways.checks(reference, candidate, graph)
 
