@@ -225,6 +225,14 @@ def without(name: str) -> Callable[[Path], None]:
     return lambda folder: (folder / name).unlink()
 
 
+def cut(kept: float) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        data = (folder / "model.safetensors").read_bytes()
+        (folder / "model.safetensors").write_bytes(data[: int(len(data) * kept)])
+
+    return change
+
+
 UP = "model.layers.1.mlp.up_proj.weight"
 BAD: dict[str, tuple[Callable[[Path], None], str, type[Exception], str]] = {
     "an unknown variant": (with_config(), "q2", ExportError, "no ONNX variant 'q2'.*genai-int8"),
@@ -234,8 +242,25 @@ BAD: dict[str, tuple[Callable[[Path], None], str, type[Exception], str]] = {
     "NaN": (with_value(UP, float("nan")), "fp32", ModelError, "up_proj.weight holds NaN"),
     "beyond float16": (with_value(UP, 1e6), "fp16", ExportError, "beyond float16"),
     "no tokenizer": (without("tokenizer.json"), "int8", ModelError, "tokenizer"),
-    "no weights for GenAI": (without("model.safetensors"), "genai-int8", ExportError, "GenAI's builder failed"),
-}
+    "no tokenizer settings": (without("tokenizer_config.json"), "fp16", ModelError, r"no tokenizer_config\.json"),
+    "a template that does not compile": (
+        lambda folder: (folder / "chat_template.jinja").write_text("{% for m in messages %}", "utf-8"),
+        "int8", ModelError, "chat template",
+    ),
+    "a smaller vocabulary than the tokenizer's": (
+        with_config(vocab_size=600), "fp32", ExportError, "last token is 674.*600 rows",
+    ),
+    "a larger vocabulary than the embedding": (
+        with_config(vocab_size=700), "fp32", ModelError, r"embed_tokens.weight has \(675, 64\), not \(700, 64\)",
+    ),
+    "truncated weights": (cut(0.7), "int4", ModelError, "truncated"),
+    "foreign weights": (cut(0.0), "fp32", ModelError, "truncated or no safetensors"),
+    "a head that is not there": (
+        with_config(tie_word_embeddings=False), "fp32", ModelError, r"lacks 1 tensors.*lm_head",
+    ),
+    "no weights for GenAI": (without("model.safetensors"), "genai-int8", ModelError, "safetensors only"),
+    "NaN for GenAI": (with_value(UP, float("nan")), "genai-int4", ModelError, "up_proj.weight holds NaN"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", BAD)

@@ -5,20 +5,18 @@ not begin with. `padded` runs several rows at once, padded on the left, as optim
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from importlib.metadata import version
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import DataError, ExportError
+from zoo.errors import ExportError
 from zoo.serving import stepwise
 from zoo.serving.lookup import BOLD, Said
-from zoo.serving.runtime import Chat, Description, Generation, Memory, Token, memory_now
+from zoo.serving.runtime import Chat, Description, Generation, Memory, Token, entered, left, memory_now
 from zoo.serving.sampling import Noise
 from zoo.serving.shipped_tokenizer import read_tokenizer
 from zoo.serving.threads import default_threads
-from zoo.serving.token_grammar import TokenGrammar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -147,19 +145,11 @@ class OnnxRuntime:
         """Drop the session and the cache."""
         self._session, self._past, self.cached = None, [], []
 
-    def __enter__(self) -> "OnnxRuntime":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    __enter__, __exit__ = entered, left
 
     def choice(self, grammar: str | None) -> AbstractContextManager[stepwise.Choice]:
         """See `Decoder.choice`."""
-        if grammar is None:
-            return stepwise.likeliest()
-        return nullcontext(TokenGrammar(grammar, self.tokenizer.token_bytes, self.stop_ids))
+        return stepwise.choice(grammar, lambda: self.tokenizer.token_bytes, self.stop_ids)
 
     def keep(self, count: int) -> None:
         """Forget all but the first `count` cached tokens."""
@@ -200,8 +190,7 @@ class OnnxRuntime:
 
     def check_fit(self, prompt_tokens: int, new_tokens: int) -> None:
         """Raises DataError for an empty prompt; a plain graph has no other limit than memory."""
-        if not prompt_tokens:
-            raise DataError(f"{self.file}: an empty prompt has no next token")
+        stepwise.check_fit(self.file, prompt_tokens)
 
 
 def _session(graph: Path, threads: int) -> Any:
