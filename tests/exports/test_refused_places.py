@@ -40,10 +40,8 @@ def test_a_disk_that_fills_while_a_file_is_written_leaves_the_earlier_one(tiny_l
     convert(tiny_llama, file, "q8_0")
     before = file.read_bytes()
     assert len(before) > _ROOM
-    with (
-        refusing_disk.full_after(_ROOM),
-        pytest.raises(ExportError, match=r"model\.gguf: cannot be written: .*too large"),
-    ):
+    refused = pytest.raises(ExportError, match=r"model\.gguf: cannot be written: the disk did not take all")
+    with refusing_disk.full_after(_ROOM), refused:
         convert(tiny_llama, file, "f16")
     assert file.read_bytes() == before and [one.name for one in tmp_path.iterdir()] == ["model.gguf"]
 
@@ -79,6 +77,6 @@ def test_a_read_only_folder_is_one_clear_message(open_place: Path) -> None:
             convert(model, out / "model.gguf", "q8_0")
         with pytest.raises(ExportError, match=r"model\.onnx: cannot be written: .*Permission denied"):
             convert_graph(model, out, "genai-int8")
-        with pytest.raises(ExportError, match="grammar of actions cannot be written: .*Permission denied"):
+        with pytest.raises(ExportError, match=r"grammar of actions cannot be written: .*Permission denied"):
             grammar.write(out, AgentSpec())
     assert list(out.iterdir()) == []
