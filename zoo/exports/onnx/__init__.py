@@ -19,10 +19,10 @@ from zoo.records import Metric, Progress, StageContext, StageResult, no_progress
 from zoo.schema import ONNXSpec
 from zoo.serving.torch_runtime import read_config
 
-__all__ = ["convert", "run"]
+__all__ = ["NO_IMAGES", "convert", "run"]
 
 _DTYPES = {"fp32": "float32", "fp16": "float16"}
-_NO_IMAGES = (
+NO_IMAGES = (
     "Images are not part of these files: they answer text. An exported vision tower is exact only for images whose "
     "sides are multiples of the attention window, and off by 17 % for others (measured: 140 x 196 pixels). The vision "
     "tower is exported for llama.cpp alone, as the `mmproj` file among the GGUF files."
@@ -46,7 +46,7 @@ def run(spec: ONNXSpec, ctx: StageContext) -> StageResult:
     metrics |= {f"{row['variant']}.seconds": Metric(row["seconds"], "s") for row in rows}
     multimodal = "vision_config" in read_config(ctx.inputs["model"])
     named = grammar.write(ctx.out, spec.agent)
-    beside = {**({"images": _NO_IMAGES} if multimodal else {}), **({"grammar": named} if named else {})}
+    beside = {**({"images": NO_IMAGES} if multimodal else {}), **({"grammar": named} if named else {})}
     return StageResult(metrics, {"files": rows, **beside})
 
 
