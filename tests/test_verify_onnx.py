@@ -81,7 +81,7 @@ def test_a_faithful_export_passes_and_says_how_far_each_file_is(onnx_export: Onn
     names = [check["name"] for check in report["files"][0]["checks"]]
     assert names == [
         "loads", "external data", "interface", "vocabulary", "token ids", "chat template", "chat prompts",
-        "stop tokens", "tensor types", "weights", "cache", "left padding",
+        "stop tokens", "rotary base", "tensor types", "weights", "cache", "left padding",
     ]  # fmt: skip
     # GenAI's graphs are wrong for padded batches, which nothing here makes of them.
     assert [check["name"] for check in report["files"][-1]["checks"]] == names[:-1]
@@ -336,6 +336,13 @@ def take_another_layers(graph: Any) -> None:
         graph.initializer.remove(tensor)
 
 
+def turn_by_another_base(graph: Any) -> None:
+    """What transformers 4 takes where it finds none."""
+    frequencies = next(one for one in graph.initializer if one.name.endswith("inv_freq"))
+    values = (10_000.0 ** -(np.arange(8) / 8)).astype(np.float32)
+    frequencies.CopyFrom(numpy_helper.from_array(values, frequencies.name))
+
+
 WRONG_WEIGHTS: dict[str, tuple[Callable[[Any], None], str, str, str]] = {
     "one tensor in 4 bits": (
         quantize_one_further, ROUNDING, "tensor types",
@@ -346,6 +353,9 @@ WRONG_WEIGHTS: dict[str, tuple[Callable[[Any], None], str, str, str]] = {
     ),
     "two rows exchanged": (
         exchange_two_rows, ROUNDING, "weights", r"embed_tokens\.weight \(8 bits\): 2 of 675 rows, row 40",
+    ),
+    "a wrong rotary base": (
+        turn_by_another_base, GRAPH, "rotary base", "by the base 10000, in the checkpoint 100000",
     ),
     "queries of another layer": (
         take_another_layers, ROUNDING, "weights", r"layers\.1\.self_attn\.q_proj\.weight: nothing in the graph is near",
@@ -380,7 +390,7 @@ def test_weights_of_another_checkpoint_are_not_taken_for_this_ones(
     onnx_export: OnnxExport, reference: TorchRuntime, tiny_llama: Path
 ) -> None:
     with open_torch(tiny_llama) as other:
-        _, weights = onnx_weights.checks(other, onnx_export.folder / GRAPH)
+        *_, weights = onnx_weights.checks(other, onnx_export.folder / GRAPH)
     assert weights.passed is False and "14 of 20 tensors differ" in weights.detail
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["checks"]
 
+_ROTARY = "rotary base"
+
 _LEAST_BITS = {"fp32": 32, "fp16": 16, "int8": 8, "int4": 4}
 _ROW_ERROR = {"F32": 0.0, "F16": 1e-3, "BF16": 4e-3, "8 bits": 3e-2, "4 bits": 0.35}
 """The largest relative error (L2) of one row, in blocks twice the worst of a fine-tuned SmolLM2-135M: 1.4 % in 8 bits,
@@ -33,16 +35,37 @@ _SAMPLED = 4
 
 
 def checks(reference: TorchRuntime, graph: Path) -> Iterator[Check]:
-    """Types, and every row of every tensor that the graph holds in a form known here."""
+    """Rotary frequencies, types, and every row of every tensor that the graph holds in a form known here."""
     if onnx_files.is_genai(graph):
-        for name in ("tensor types", "weights"):
+        for name in (_ROTARY, "tensor types", "weights"):
             yield Check(name, None, "not run: GenAI's builder packs several tensors into one")
         return
     config = reference.model.config
     tensors = _tensors(reference.folder, bool(config.tie_word_embeddings))
-    found, strange, absent = _found(tensors, list(graph_weights(graph)))
+    held = list(graph_weights(graph))
+    yield _rotary(reference, held)
+    found, strange, absent = _found(tensors, held)
     yield _types(found, onnx_files.variant_of(graph))
     yield _weights(found, strange, absent)
+
+
+def _rotary(reference: TorchRuntime, held: Sequence[GraphWeight]) -> Check:
+    """The frequencies by which positions turn queries and keys: in a traced graph one constant, which falls from 1.
+    The n-th of N is the base to the power of -n/N (arXiv 2104.09864, section 3.2.2), stretched positions aside."""
+    import numpy as np
+
+    buffers = {name: buffer for name, buffer in reference.model.named_buffers() if "visual" not in name}
+    wanted = next((one.float().cpu().numpy() for name, one in buffers.items() if name.endswith("inv_freq")), None)
+    if wanted is None:
+        return Check(_ROTARY, None, "not run: the model keeps no rotary frequencies")
+    vectors = [one.load() for one in held if one.shape == wanted.shape]
+    found = next((one for one in vectors if one[0] == 1 and one[-1] > 0 and (np.diff(one) < 0).all()), None)
+    if found is None:
+        return Check(_ROTARY, None, "not run: no constant of the graph falls from 1")
+    bases = [float(one[1]) ** -len(one) for one in (found, wanted)]
+    if not np.allclose(found, wanted, rtol=1e-3, atol=1e-7):
+        return Check(_ROTARY, False, f"positions turn by the base {bases[0]:.6g}, in the checkpoint {bases[1]:.6g}")
+    return Check(_ROTARY, True, f"{bases[1]:.6g}")
 
 
 def _tensors(folder: Path, tied: bool) -> list[StoredTensor]:
