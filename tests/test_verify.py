@@ -22,7 +22,7 @@ from zoo.schema import AgentSpec, Gate, VerifySpec
 from zoo.serving import Chat, Generation, TorchRuntime, open_gguf, open_torch
 from zoo.verify import held_out_steps, run
 from zoo.verify.comparison import Step, compare_actions, compare_logits
-from zoo.verify.structure import checks
+from zoo.verify.gguf_structure import checks
 
 AGENT = AgentSpec(style="terse", answer_tokens=16)
 GATES = {"f16": Gate(mean_kl=1e-4, top1=0.98), "q8_0": Gate(mean_kl=0.1, top1=0.8)}

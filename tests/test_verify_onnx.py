@@ -1,6 +1,7 @@
 """Verification of ONNX exports: a faithful one passes, each damage is found by the check that names it."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,8 +19,9 @@ from zoo.exports.onnx import convert as convert_graph
 from zoo.records import StageContext, StageResult
 from zoo.schema import AgentSpec, Gate, VerifySpec
 from zoo.serving import TorchRuntime, open_export, open_torch
-from zoo.verify import run
+from zoo.verify import onnx_weights, run
 from zoo.verify.gates import default_gate
+from zoo.verify.onnx_ways import rounds_activations
 from zoo.verify.opening import exported, file_checks, label, size, structural_checks, type_of
 
 AGENT = AgentSpec(style="terse", answer_tokens=16)
@@ -29,7 +31,7 @@ LOOSE = {
     "int4": Gate(mean_kl=1.0, top1=0.3, perplexity_ratio=2.0),
     "genai-int8": Gate(mean_kl=0.1, top1=0.8),
 }
-GRAPH = "onnx/model.onnx"
+GRAPH, ROUNDING = "onnx/model.onnx", "onnx/model_quantized.onnx"
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +81,7 @@ def test_a_faithful_export_passes_and_says_how_far_each_file_is(onnx_export: Onn
     names = [check["name"] for check in report["files"][0]["checks"]]
     assert names == [
         "loads", "external data", "interface", "vocabulary", "token ids", "chat template", "chat prompts",
-        "stop tokens", "cache", "left padding",
+        "stop tokens", "rotary base", "tensor types", "weights", "cache", "left padding",
     ]  # fmt: skip
     # GenAI's graphs are wrong for padded batches, which nothing here makes of them.
     assert [check["name"] for check in report["files"][-1]["checks"]] == names[:-1]
@@ -140,13 +142,13 @@ def test_a_checkpoint_without_a_template_is_compared_on_general_text(onnx_export
     assert {"cache", "left padding"} <= {check["name"] for check in row["checks"] if check["passed"]}
 
 
-def edited(change: Callable[[Any], None]) -> Callable[[Path], None]:
+def edited(change: Callable[[Any], None], name: str = GRAPH) -> Callable[[Path], None]:
     """A change of the graph, which stays one that loads."""
 
     def apply(export: Path) -> None:
-        model = onnx.load(str(export / GRAPH))
+        model = onnx.load(str(export / name))
         change(model.graph)
-        onnx.save(model, str(export / GRAPH))
+        onnx.save(model, str(export / name))
 
     return apply
 
@@ -172,6 +174,25 @@ def forget_the_positions(graph: Any) -> None:
     first = onnx.helper.make_node("Slice", ["position_ids", "zero", "one", "one"], ["first_position"])
     graph.node.insert(0, onnx.helper.make_node("Sub", ["position_ids", "first_position"], ["from_zero"]))
     graph.node.insert(0, first)
+
+
+def swap_the_past(graph: Any) -> None:
+    """Each of the two layers reads the other's keys."""
+    places = {"past_key_values.0.key": "past_key_values.1.key", "past_key_values.1.key": "past_key_values.0.key"}
+    for node in graph.node:
+        for index, name in enumerate(node.input):
+            node.input[index] = places.get(name, name)
+
+
+def forget_values(graph: Any) -> None:
+    """The last layer finds nothing where its values were."""
+    past = "past_key_values.1.value"
+    for node in graph.node:
+        for index, name in enumerate(node.input):
+            if name == past:
+                node.input[index] = "nothing"
+    graph.initializer.append(numpy_helper.from_array(np.array(0, np.float32), "naught"))
+    graph.node.insert(0, onnx.helper.make_node("Mul", [past, "naught"], ["nothing"]))
 
 
 def fix_the_rows(graph: Any) -> None:
@@ -216,17 +237,166 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
     "no template": (in_json("tokenizer_config.json", chat_template=""), "chat template"),
     "another end": (in_json("generation_config.json", eos_token_id=[7]), "stop tokens"),
     "moved tokens": (swap_two_tokens, "token ids"),
+    "the past of another layer": (edited(swap_the_past), "cache"),
+    "a past that is nothing": (edited(forget_values), "cache"),
 }
+
+
+def found_wrong(reference: TorchRuntime, graph: Path) -> dict[str, str]:
+    """Check -> what it says, of those that failed."""
+    opened = open_export(graph, threads=1, context=512)
+    failed = {check.name: check.detail for check in structural_checks(reference, opened) if check.passed is False}
+    opened.close()
+    return failed
 
 
 @pytest.mark.parametrize("case", DAMAGE)
 def test_damage_is_found_by_the_check_that_names_it(export: Path, reference: TorchRuntime, case: str) -> None:
     change, name = DAMAGE[case]
     change(export)
-    opened = open_export(export / GRAPH, threads=1, context=512)
-    failed = {check.name: check.detail for check in structural_checks(reference, opened) if check.passed is False}
-    opened.close()
-    assert failed.get(name)
+    assert found_wrong(reference, export / GRAPH).get(name)
+
+
+BEHIND_ROUNDING: dict[str, tuple[Callable[[Any], None], str, str]] = {
+    "another layer's past": (swap_the_past, "cache", r"the keys of layer [01] differ by \d+% step by step"),
+    "no past": (forget_values, "cache", r"the values of layer 1 differ by \d\d% step by step"),
+    "positions that begin anew": (forget_the_positions, "cache", "the keys of layer [01] differ"),
+    "a mask that is ignored": (forget_the_mask, "left padding", "differ by .* padded on the left"),
+}
+
+
+@pytest.mark.parametrize("case", BEHIND_ROUNDING)
+def test_rounded_activations_hide_no_damage(
+    onnx_export: OnnxExport, export: Path, reference: TorchRuntime, case: str
+) -> None:
+    """Such a graph is allowed more than a float one between two ways: less than what any fault makes."""
+    shutil.copyfile(onnx_export.folder / ROUNDING, export / ROUNDING)
+    change, name, detail = BEHIND_ROUNDING[case]
+    edited(change, ROUNDING)(export)
+    assert re.search(detail, found_wrong(reference, export / ROUNDING)[name])
+
+
+def products(graph: Any, weights: list[int]) -> list[Any]:
+    """The quantized products with weights of a shape, in the order of the layers."""
+    return [
+        node
+        for node in graph.node
+        if node.op_type == "MatMulNBits" and [settings(node)["N"], settings(node)["K"]] == weights
+    ]
+
+
+def settings(node: Any) -> dict[str, Any]:
+    return {one.name: onnx.helper.get_attribute_value(one) for one in node.attribute}
+
+
+def constant(graph: Any, name: str) -> Any:
+    return next(tensor for tensor in graph.initializer if tensor.name == name)
+
+
+def quantize_one_further(graph: Any) -> None:
+    """The second layer's way down through the network in 4 bits, in a graph of 8."""
+    (_, node) = products(graph, [64, 128])
+    data = numpy_helper.to_array(constant(graph, node.input[1])).astype(np.float32) - 128
+    scale = np.abs(data).max(axis=-1, keepdims=True) / 7
+    coarse = (np.round(data / np.maximum(scale, 1e-9)).clip(-8, 7) + 8).astype(np.uint8)
+    packed = coarse[..., 0::2] | coarse[..., 1::2] << 4
+    constant(graph, node.input[1]).CopyFrom(numpy_helper.from_array(packed, node.input[1]))
+    scales = numpy_helper.to_array(constant(graph, node.input[2])) * scale[..., 0]
+    constant(graph, node.input[2]).CopyFrom(numpy_helper.from_array(scales.astype(np.float32), node.input[2]))
+    next(one for one in node.attribute if one.name == "bits").i = 4
+
+
+def round_one_weight(graph: Any) -> None:
+    """One matrix in steps of 4 bits, stored as if it were exact."""
+    node = next(one for one in graph.node if one.op_type == "MatMul" and is_matrix(graph, one.input[1], [128, 64]))
+    values = numpy_helper.to_array(constant(graph, node.input[1]))
+    step = np.abs(values).max(axis=0, keepdims=True) / 7
+    rounded = (np.round(values / step) * step).astype(np.float32)
+    constant(graph, node.input[1]).CopyFrom(numpy_helper.from_array(rounded, node.input[1]))
+
+
+def is_matrix(graph: Any, name: str, dims: list[int]) -> bool:
+    return any(tensor.name == name and list(tensor.dims) == dims for tensor in graph.initializer)
+
+
+def exchange_two_rows(graph: Any) -> None:
+    """Of the head, which is also the embedding."""
+    for name in products(graph, [675, 64])[0].input[1:]:
+        values = numpy_helper.to_array(constant(graph, name)).copy()
+        values[[40, 41]] = values[[41, 40]]
+        constant(graph, name).CopyFrom(numpy_helper.from_array(values, name))
+
+
+def take_another_layers(graph: Any) -> None:
+    """Both layers ask with the queries of the first."""
+    first, second, *_ = products(graph, [64, 64])[::2]
+    second.input[1:] = first.input[1:]
+    used = {name for node in graph.node for name in node.input}
+    for tensor in [one for one in graph.initializer if one.name not in used]:
+        graph.initializer.remove(tensor)
+
+
+def turn_by_another_base(graph: Any) -> None:
+    """What transformers 4 takes where it finds none."""
+    frequencies = next(one for one in graph.initializer if one.name.endswith("inv_freq"))
+    values = (10_000.0 ** -(np.arange(8) / 8)).astype(np.float32)
+    frequencies.CopyFrom(numpy_helper.from_array(values, frequencies.name))
+
+
+WRONG_WEIGHTS: dict[str, tuple[Callable[[Any], None], str, str, str]] = {
+    "one tensor in 4 bits": (
+        quantize_one_further, ROUNDING, "tensor types",
+        r"1 tensors have less than 8 bits; first \S+1\.mlp\.down_proj\.weight has 4",
+    ),
+    "one tensor rounded unseen": (
+        round_one_weight, GRAPH, "weights", r"first \S+0\.mlp\.down_proj\.weight \(F32\): 64 of 64",
+    ),
+    "two rows exchanged": (
+        exchange_two_rows, ROUNDING, "weights", r"embed_tokens\.weight \(8 bits\): 2 of 675 rows, row 40",
+    ),
+    "a wrong rotary base": (
+        turn_by_another_base, GRAPH, "rotary base", "by the base 10000, in the checkpoint 100000",
+    ),
+    "queries of another layer": (
+        take_another_layers, ROUNDING, "weights", r"layers\.1\.self_attn\.q_proj\.weight: nothing in the graph is near",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG_WEIGHTS)
+def test_a_wrong_weight_is_named_as_the_checkpoint_names_it(
+    onnx_export: OnnxExport, export: Path, reference: TorchRuntime, case: str
+) -> None:
+    change, name, check, detail = WRONG_WEIGHTS[case]
+    shutil.copyfile(onnx_export.folder / ROUNDING, export / ROUNDING)
+    edited(change, name)(export)
+    found = found_wrong(reference, export / name)
+    assert re.search(detail, found[check]), found
+
+
+def test_weights_under_names_of_the_tracers_own_are_all_found(onnx_export: OnnxExport, reference: TorchRuntime) -> None:
+    found = {}
+    for graph, variant in exported(onnx_export.folder).items():
+        found[variant] = {check.name: check for check in onnx_weights.checks(reference, graph)}
+    portable = {variant: one for variant, one in found.items() if not variant.startswith("genai")}
+    assert {one["weights"].detail for one in portable.values()} == {"20 of 20 tensors, row by row"}
+    assert [one["tensor types"].detail for one in portable.values()] == [
+        "20 of 32 bits", "20 of 16 bits", "15 of 8 bits, 5 of 32 bits", "14 of 4 bits, 1 of 8 bits, 5 of 32 bits",
+    ]  # fmt: skip
+    assert found["genai-int8"]["weights"].passed is None
+
+
+def test_weights_of_another_checkpoint_are_not_taken_for_this_ones(
+    onnx_export: OnnxExport, reference: TorchRuntime, tiny_llama: Path
+) -> None:
+    with open_torch(tiny_llama) as other:
+        *_, weights = onnx_weights.checks(other, onnx_export.folder / GRAPH)
+    assert weights.passed is False and "14 of 20 tensors differ" in weights.detail
+
+
+def test_only_graphs_that_round_are_allowed_what_rounding_explains(onnx_export: OnnxExport) -> None:
+    found = {variant: rounds_activations(file) for file, variant in exported(onnx_export.folder).items()}
+    assert found == {"fp32": False, "fp16": False, "int8": True, "int4": True, "genai-int8": True}
 
 
 def test_weights_that_are_cut_off_or_gone_are_named(

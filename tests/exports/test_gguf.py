@@ -23,7 +23,7 @@ from zoo.formats import gguf_header
 from zoo.records import Metric, StageContext, StageRecord
 from zoo.schema import AgentSpec, GGUFSpec
 from zoo.serving import open_gguf, open_torch
-from zoo.verify.structure import checks
+from zoo.verify.gguf_structure import checks
 
 # Distance to torch in nats that each type may have on a lively random model, whose logits are large.
 KL = {"f32": 1e-9, "f16": 1e-5, "bf16": 1e-3, "q8_0": 1e-2}

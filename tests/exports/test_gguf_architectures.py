@@ -20,7 +20,7 @@ from zoo.formats import gguf_header
 from zoo.schema import AgentSpec, VerifySpec
 from zoo.serving import open_gguf, open_torch
 from zoo.verify import examine
-from zoo.verify.structure import checks
+from zoo.verify.gguf_structure import checks
 
 # llama.cpp looks up the activation of Gemma 3 in a table of float16.
 KL = {"qwen3": 1e-9, "smollm3": 1e-9, "gemma3": 1e-7}

@@ -63,7 +63,7 @@ def test_a_row_padded_on_the_left_is_what_it_is_alone(onnx_export: OnnxExport, v
     with open_onnx(graph(onnx_export.folder, variant), threads=1) as runtime:
         long = runtime.encode(CHAT)
         alone = [runtime.logits(ids) for ids in (long, long[:7])]
-        batch = runtime.padded_logits([long, long[:7]])
+        batch = [logits for logits, _ in runtime.padded([long, long[:7]])]
     tolerance = 0.25 if variant == "fp16" else 1e-3
     for one, other in zip(alone, batch, strict=True):
         assert one.shape == other.shape
@@ -162,7 +162,7 @@ def test_the_exporter_of_torch_gives_the_same_graph_to_its_users(onnx_export: On
         assert one.inputs.keys() == other.inputs.keys() and one.outputs.keys() == other.outputs.keys()
         ids = one.encode(CHAT)
         assert np.abs(one.logits(ids) - other.logits(ids)).max() < 1e-3
-        assert np.abs(other.padded_logits([ids, ids[:5]])[1] - other.logits(ids[:5])).max() < 1e-3
+        assert np.abs(other.padded([ids, ids[:5]])[1][0] - other.logits(ids[:5])).max() < 1e-3
     # Its tied head is found and shared as well.
     quantized = convert(onnx_export.checkpoint, tmp_path, "int8", exporter="torch")
     assert quantized["weight_bits"] == {"8": 16}
@@ -225,6 +225,14 @@ def without(name: str) -> Callable[[Path], None]:
     return lambda folder: (folder / name).unlink()
 
 
+def cut(kept: float) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        data = (folder / "model.safetensors").read_bytes()
+        (folder / "model.safetensors").write_bytes(data[: int(len(data) * kept)])
+
+    return change
+
+
 UP = "model.layers.1.mlp.up_proj.weight"
 BAD: dict[str, tuple[Callable[[Path], None], str, type[Exception], str]] = {
     "an unknown variant": (with_config(), "q2", ExportError, "no ONNX variant 'q2'.*genai-int8"),
@@ -234,8 +242,25 @@ BAD: dict[str, tuple[Callable[[Path], None], str, type[Exception], str]] = {
     "NaN": (with_value(UP, float("nan")), "fp32", ModelError, "up_proj.weight holds NaN"),
     "beyond float16": (with_value(UP, 1e6), "fp16", ExportError, "beyond float16"),
     "no tokenizer": (without("tokenizer.json"), "int8", ModelError, "tokenizer"),
-    "no weights for GenAI": (without("model.safetensors"), "genai-int8", ExportError, "GenAI's builder failed"),
-}
+    "no tokenizer settings": (without("tokenizer_config.json"), "fp16", ModelError, r"no tokenizer_config\.json"),
+    "a template that does not compile": (
+        lambda folder: (folder / "chat_template.jinja").write_text("{% for m in messages %}", "utf-8"),
+        "int8", ModelError, "chat template",
+    ),
+    "a smaller vocabulary than the tokenizer's": (
+        with_config(vocab_size=600), "fp32", ExportError, "last token is 674.*600 rows",
+    ),
+    "a larger vocabulary than the embedding": (
+        with_config(vocab_size=700), "fp32", ModelError, r"embed_tokens.weight has \(675, 64\), not \(700, 64\)",
+    ),
+    "truncated weights": (cut(0.7), "int4", ModelError, "truncated"),
+    "foreign weights": (cut(0.0), "fp32", ModelError, "truncated or no safetensors"),
+    "a head that is not there": (
+        with_config(tie_word_embeddings=False), "fp32", ModelError, r"lacks 1 tensors.*lm_head",
+    ),
+    "no weights for GenAI": (without("model.safetensors"), "genai-int8", ModelError, "safetensors only"),
+    "NaN for GenAI": (with_value(UP, float("nan")), "genai-int4", ModelError, "up_proj.weight holds NaN"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", BAD)
@@ -300,7 +325,7 @@ def test_other_architectures_are_the_checkpoint_too(tiny_llama: Path, tmp_path: 
         with open_onnx(graph(tmp_path / "export", variant), threads=1) as runtime:
             assert compared(checkpoint, runtime).mean_kl < KL[variant]
             ids = runtime.encode(CHAT)
-            assert np.abs(runtime.padded_logits([ids, ids[:6]])[1] - runtime.logits(ids[:6])).max() < 1e-3
+            assert np.abs(runtime.padded([ids, ids[:6]])[1][0] - runtime.logits(ids[:6])).max() < 1e-3
 
 
 @pytest.mark.slow

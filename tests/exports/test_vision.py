@@ -2,9 +2,11 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import example_records
 import numpy as np
 import pytest
 import torch
@@ -12,8 +14,10 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForImageTextToText
 
+from zoo.cards import Exports, onnx_card
 from zoo.errors import ExportError, ModelError
 from zoo.exports.gguf import convert, vision
+from zoo.exports.onnx import NO_IMAGES
 from zoo.formats import gguf_header
 from zoo.image_processor import load_image_processor
 from zoo.serving.llama_vision import image_embeddings
@@ -125,3 +129,14 @@ def test_a_tower_that_is_not_whole_leaves_nothing_behind(tiny_vlm: Path, tmp_pat
     with pytest.raises(ModelError, match=r"no preprocessor_config\.json"):
         vision.convert(folder, tmp_path / "mmproj.gguf", "f16")
     assert [file.name for file in tmp_path.iterdir()] == ["model"]
+
+
+def test_the_card_of_graphs_sends_those_with_images_to_the_file_that_sees() -> None:
+    """No vision tower is exported as a graph, since those that come out are wrong for most sizes."""
+    records = example_records.run()
+    graph = {"onnx/model.onnx": {"sha256": "ab" * 32, "bytes": 1000}}
+    rows = [{"variant": "fp32", "file": "onnx/model.onnx", "bytes": 1000}]
+    made = replace(records["gguf"], files=graph, metrics={}, notes={"files": rows, "images": NO_IMAGES})
+    exports = Exports("ONNX", "zoo/pocket-135m-ONNX", made, {name: name for name in graph}, None)
+    card = onnx_card(replace(example_records.data(), onnx=exports))
+    assert "off by 17 % for others" in card and "as the `mmproj` file among the GGUF files" in card

@@ -53,7 +53,7 @@ def test_it_allows_what_llama_cpp_allows(name: str, llama: LlamaRuntime, torch_r
     bytes_of = list(torch_runtime.token_bytes)
     bytes_of[STOP] = None
     wanted = [accepts(llama, GRAMMARS[name], text) for text in TEXTS]
-    assert True in wanted
+    assert any(wanted), "where llama.cpp allows nothing, agreeing with it says nothing"
     found = [may_say(bytes_of, GRAMMARS[name], llama.encode(text)) for text in TEXTS]
     assert found == wanted
 

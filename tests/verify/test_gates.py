@@ -10,10 +10,10 @@ from zoo.formats import onnx_files
 from zoo.metrics import Agreement
 from zoo.recipe import load
 from zoo.schema import Gate, VerifySpec
+from zoo.verify.check import Check
 from zoo.verify.comparison import ActionAgreement, Closeness
 from zoo.verify.gates import default_gate, gate_of
 from zoo.verify.report import GENERAL, STEPS, FileReport
-from zoo.verify.structure import Check
 from zoo.verify.tasks import TaskAgreement
 from zoo.verify.verdict import failures
 
@@ -67,6 +67,9 @@ def test_four_bits_may_cost_two_points_of_success_when_tasks_are_run() -> None:
     assert "success_drop is 4.0 points (38 of 50 tasks, the checkpoint 40)" in found(
         report("q4_k_m", tasks=worse), None, 50
     )
+    few = TaskAgreement(tasks=12, reference_successes=3, successes=2, same_outcome=11)
+    assert "at most 2 is allowed; one task is 8.3 points, so run more" in found(report("q4_k_m", tasks=few), tasks=12)
+    assert "one task is" not in found(report("q4_k_m", tasks=replace(worse, successes=30)), tasks=50)
     assert "not measured" in found(report("q4_k_m"), tasks=50)
     assert not found(report("q4_k_m"), tasks=0)
     assert not found(report("f16", tasks=worse), tasks=50)

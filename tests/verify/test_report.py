@@ -15,8 +15,8 @@ from zoo.records import StageContext, StageResult
 from zoo.schema import AgentSpec, Gate, VerifySpec
 from zoo.serving import open_gguf, open_torch
 from zoo.verify import run
+from zoo.verify.gguf_structure import checks
 from zoo.verify.plot import draw
-from zoo.verify.structure import checks
 from zoo.verify.texts import TOPICS, digest, general_texts
 
 AGENT = AgentSpec(style="terse", answer_tokens=8, rounds=2)

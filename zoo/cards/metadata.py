@@ -79,7 +79,7 @@ def model_metadata(
 def gguf_metadata(*, license: str, repo: str, topics: Sequence[str]) -> str:
     """The metadata of the exports' repository, whose base is the checkpoint's repository.
 
-    They answer text even where the checkpoint sees images: no vision tower is exported yet.
+    They answer text even where the checkpoint sees images: the vision tower is a file beside them (`mmproj`).
     """
     return _rendered(
         {

@@ -28,7 +28,7 @@ __all__ = ["verify"]
 
 _FELL_SHORT = 3
 _PLAIN_SECONDS = 15.0
-_WORLDS = ("phone",)
+_WORLDS = ("phone", "phone-ten")
 
 
 @click.command()
@@ -59,7 +59,7 @@ def verify(
     texts: int,
     actions: int,
     tasks: int,
-    world: Literal["phone"],
+    world: Literal["phone", "phone-ten"],
     recipe: str | None,
     seed: int,
     threads: int | None,
@@ -94,7 +94,7 @@ def verify(
     raise click.exceptions.Exit(0 if data["passed"] else _FELL_SHORT)
 
 
-def _agent(recipe: str | None, world: Literal["phone"]) -> "AgentSpec":
+def _agent(recipe: str | None, world: Literal["phone", "phone-ten"]) -> "AgentSpec":
     from zoo.recipe import load
     from zoo.schema import AgentSpec
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from zoo.errors import ExportError, ModelError
 from zoo.exports import pieces
-from zoo.serving import prompts
+from zoo.exports.tokenizer import open_tokenizer
 
 __all__ = ["Vocabulary", "read"]
 
@@ -67,15 +67,10 @@ def read(folder: Path, size: int) -> Vocabulary:
     Raises ModelError when it has none or its template does not compile, ExportError when it is of a kind that GGUF or
     this export does not know, or has more tokens than the embedding has rows.
     """
-    from transformers import AutoTokenizer
-
     stored = _tokenizer_json(folder)
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{folder}: the tokenizer cannot be loaded: {error}") from error
+    tokenizer = open_tokenizer(folder, size)
     in_pieces = bool(stored["model"].get("byte_fallback"))
-    tokens, types = _tokens(folder, tokenizer, size, in_pieces)
+    tokens, types = _tokens(tokenizer, size, in_pieces)
     first, last = _added_around(tokenizer)
     return Vocabulary(
         "llama" if in_pieces else "gpt2",
@@ -87,7 +82,7 @@ def read(folder: Path, size: int) -> Vocabulary:
         _special(folder, tokenizer),
         first is not None and first == tokenizer.bos_token_id,
         last is not None and last == tokenizer.eos_token_id,
-        _chat_template(folder, tokenizer),
+        tokenizer.chat_template or "",
     )
 
 
@@ -141,13 +136,8 @@ def _step(step: Mapping[str, Any]) -> str:
     return json.dumps(step, sort_keys=True)
 
 
-def _tokens(folder: Path, tokenizer: Any, size: int, in_pieces: bool) -> tuple[tuple[str, ...], tuple[int, ...]]:
+def _tokens(tokenizer: Any, size: int, in_pieces: bool) -> tuple[tuple[str, ...], tuple[int, ...]]:
     texts = {index: text for text, index in tokenizer.get_vocab().items()}
-    if max(texts) >= size:
-        raise ExportError(
-            f"{folder}: the tokenizer's last token is {max(texts)} ({texts[max(texts)]!r}), the embedding has {size} "
-            "rows; resize the embedding or use the tokenizer that the model was trained with"
-        )
     added = tokenizer.added_tokens_decoder
     types = tuple(_type(index, texts, added, in_pieces) for index in range(size))
     if in_pieces:
@@ -206,12 +196,3 @@ def _stop_ids(folder: Path, tokenizer: Any) -> list[int]:
             token = json.loads((folder / name).read_text("utf-8")).get("eos_token_id")
             found += token if isinstance(token, list) else [token]
     return list(dict.fromkeys(token for token in found if token is not None))
-
-
-def _chat_template(folder: Path, tokenizer: Any) -> str:
-    template = tokenizer.chat_template or ""
-    if not isinstance(template, str):
-        raise ExportError(f"{folder}: several chat templates ({', '.join(template)}); keep the one to be exported")
-    if template:
-        prompts.render(template, [{"role": "user", "content": "a"}], tokenizer.special_tokens_map)
-    return template

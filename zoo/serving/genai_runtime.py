@@ -6,20 +6,18 @@ folder's settings recommend. Of each prompt only what the previous one did not b
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from importlib.metadata import version
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import DataError, ExportError
+from zoo.errors import ExportError
 from zoo.serving import prompts, stepwise
 from zoo.serving.lookup import BOLD, Said
-from zoo.serving.runtime import Chat, Description, Generation, Memory, Token, memory_now
+from zoo.serving.runtime import Chat, Description, Generation, Memory, Token, entered, left, memory_now
 from zoo.serving.sampling import Noise
 from zoo.serving.shipped_tokenizer import read_tokenizer
 from zoo.serving.threads import default_threads
-from zoo.serving.token_grammar import TokenGrammar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,6 +65,7 @@ class GenaiRuntime:
         self.number_type = "float32"
         """Of the cache and the activations; the graphs that are exported for the CPU have no other."""
         self.vocabulary_size = int(settings["model"]["vocab_size"])
+        self._layers = int(settings["model"]["decoder"]["num_hidden_layers"])
         self.tokenizer = read_tokenizer(folder)
         self.stop_ids = _ids(settings["model"].get("eos_token_id"))
         self._model: Any = model
@@ -146,20 +145,12 @@ class GenaiRuntime:
         """Drop the model; a second call does nothing."""
         self._generator = self._own_tokenizer = self._model = None
 
-    def __enter__(self) -> "GenaiRuntime":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    __enter__, __exit__ = entered, left
 
     def choice(self, grammar: str | None) -> AbstractContextManager[stepwise.Choice]:
         """See `Decoder.choice`. GenAI's own grammars are of other languages and bind its own loop, which hands out no
         logits."""
-        if grammar is None:
-            return stepwise.likeliest()
-        return nullcontext(TokenGrammar(grammar, self.tokenizer.token_bytes, self.stop_ids))
+        return stepwise.choice(grammar, lambda: self.tokenizer.token_bytes, self.stop_ids)
 
     def keep(self, count: int) -> None:
         """Forget all but the first `count` cached tokens."""
@@ -181,15 +172,16 @@ class GenaiRuntime:
         self.cached += token_ids
         return list(self._generator.get_output("logits")[0, -wanted:])
 
+    @property
+    def caches(self) -> "dict[str, np.ndarray[Any, Any]]":
+        """Keys and values [heads, T, width] of the cached tokens, by `LAYER.key` and `LAYER.value`."""
+        kept = len(self.cached)
+        places = [f"{layer}.{part}" for layer in range(self._layers) for part in ("key", "value")]
+        return {place: self._generator.get_output(f"present.{place}")[0, :, :kept] for place in places}
+
     def check_fit(self, prompt_tokens: int, new_tokens: int) -> None:
         """Raises DataError for a prompt that is empty or leaves no room for the answer."""
-        if not prompt_tokens:
-            raise DataError(f"{self.file}: an empty prompt has no next token")
-        if prompt_tokens + new_tokens > self.context:
-            raise DataError(
-                f"{self.file}: a prompt of {prompt_tokens} tokens and {new_tokens} new ones exceed the context of "
-                f"{self.context}; open the folder with a larger context, if the model has one"
-            )
+        stepwise.check_fit(self.file, prompt_tokens, new_tokens, self.context)
 
 
 def _ids(stops: int | list[int] | None) -> frozenset[int]:

@@ -10,17 +10,16 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import DataError, ExportError
+from zoo.errors import ExportError
 from zoo.formats import gguf_header
 from zoo.prompt import pictures_in
 from zoo.serving import llama_library, prompts, stepwise
 from zoo.serving.llama_eyes import Eyes, the_tower, towers_beside
 from zoo.serving.llama_grammar import Grammar
 from zoo.serving.lookup import PATIENT, Said
-from zoo.serving.runtime import Chat, Description, Generation, Memory, Token, memory_now
+from zoo.serving.runtime import Chat, Description, Generation, Memory, Token, entered, left, memory_now
 from zoo.serving.sampling import Noise
 from zoo.serving.threads import default_threads
 
@@ -213,13 +212,7 @@ class LlamaRuntime:
             self._library.llama_model_free(self._model)
         self._context = self._model = 0
 
-    def __enter__(self) -> "LlamaRuntime":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    __enter__, __exit__ = entered, left
 
     def choice(self, grammar: str | None) -> AbstractContextManager[stepwise.Choice]:
         """See `Decoder.choice`: llama.cpp's own sampler keeps to the grammar."""
@@ -288,13 +281,7 @@ class LlamaRuntime:
 
     def check_fit(self, prompt_tokens: int, new_tokens: int) -> None:
         """Raises DataError for a prompt that is empty or leaves no room for the answer."""
-        if not prompt_tokens:
-            raise DataError(f"{self.file}: an empty prompt has no next token")
-        if prompt_tokens + new_tokens > self.context:
-            raise DataError(
-                f"{self.file}: a prompt of {prompt_tokens} tokens and {new_tokens} new ones exceed the context of "
-                f"{self.context}; open the file with a larger context"
-            )
+        stepwise.check_fit(self.file, prompt_tokens, new_tokens, self.context)
 
     def _render(self, chat: Chat) -> str:
         text = prompts.render(self.chat_template, chat, self._special_tokens())

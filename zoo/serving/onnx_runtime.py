@@ -1,24 +1,22 @@
 """An ONNX graph in plain ONNX Runtime on the CPU, with the tokenizer that lies beside it.
 
 Like the other runtimes it answers one chat after the other and computes of each prompt only what the previous one did
-not begin with. `padded_logits` runs several rows at once, padded on the left, as optimum and transformers.js do.
+not begin with. `padded` runs several rows at once, padded on the left, as optimum and transformers.js do.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from importlib.metadata import version
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import DataError, ExportError
+from zoo.errors import ExportError
 from zoo.serving import stepwise
 from zoo.serving.lookup import BOLD, Said
-from zoo.serving.runtime import Chat, Description, Generation, Memory, Token, memory_now
+from zoo.serving.runtime import Chat, Description, Generation, Memory, Token, entered, left, memory_now
 from zoo.serving.sampling import Noise
 from zoo.serving.shipped_tokenizer import read_tokenizer
 from zoo.serving.threads import default_threads
-from zoo.serving.token_grammar import TokenGrammar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -102,8 +100,13 @@ class OnnxRuntime:
         self.check_fit(len(token_ids), 0)
         return stepwise.logits(self, token_ids, start)
 
-    def padded_logits(self, rows: Sequence[Sequence[int]]) -> "list[np.ndarray[Any, Any]]":
-        """Logits [T, V] of each row, computed as one batch that is padded on the left."""
+    @property
+    def caches(self) -> "dict[str, np.ndarray[Any, Any]]":
+        """Keys and values [heads, T, width] of the cached tokens, by `LAYER.key` and `LAYER.value`."""
+        return {_place(name): array[0] for name, array in zip(self._past_names, self._past, strict=True)}
+
+    def padded(self, rows: Sequence[Sequence[int]]) -> "list[tuple[np.ndarray[Any, Any], dict[str, Any]]]":
+        """Logits [T, V] and `caches` of each row, computed as one batch that is padded on the left."""
         import numpy as np
 
         width = max(len(row) for row in rows)
@@ -112,8 +115,15 @@ class OnnxRuntime:
         for index, row in enumerate(rows):
             ids[index, width - len(row) :] = row
             mask[index, width - len(row) :] = 1
-        logits, *_ = self._run(ids, mask, np.maximum(mask.cumsum(1) - 1, 0), self._empty(len(rows)))
-        return [logits[index, width - len(row) :].astype(np.float32) for index, row in enumerate(rows)]
+        logits, *present = self._run(ids, mask, np.maximum(mask.cumsum(1) - 1, 0), self._empty(len(rows)))
+        caches = dict(zip(map(_place, self._past_names), present, strict=True))
+        return [
+            (
+                logits[index, width - len(row) :].astype(np.float32),
+                {name: array[index, :, width - len(row) :] for name, array in caches.items()},
+            )
+            for index, row in enumerate(rows)
+        ]
 
     def use_threads(self, threads: int) -> None:
         """Compute with so many threads from now on; the graph is loaded again."""
@@ -135,19 +145,11 @@ class OnnxRuntime:
         """Drop the session and the cache."""
         self._session, self._past, self.cached = None, [], []
 
-    def __enter__(self) -> "OnnxRuntime":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    __enter__, __exit__ = entered, left
 
     def choice(self, grammar: str | None) -> AbstractContextManager[stepwise.Choice]:
         """See `Decoder.choice`."""
-        if grammar is None:
-            return stepwise.likeliest()
-        return nullcontext(TokenGrammar(grammar, self.tokenizer.token_bytes, self.stop_ids))
+        return stepwise.choice(grammar, lambda: self.tokenizer.token_bytes, self.stop_ids)
 
     def keep(self, count: int) -> None:
         """Forget all but the first `count` cached tokens."""
@@ -188,8 +190,7 @@ class OnnxRuntime:
 
     def check_fit(self, prompt_tokens: int, new_tokens: int) -> None:
         """Raises DataError for an empty prompt; a plain graph has no other limit than memory."""
-        if not prompt_tokens:
-            raise DataError(f"{self.file}: an empty prompt has no next token")
+        stepwise.check_fit(self.file, prompt_tokens)
 
 
 def _session(graph: Path, threads: int) -> Any:
@@ -202,6 +203,10 @@ def _session(graph: Path, threads: int) -> Any:
         return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors share no class but this one
         raise ExportError(f"{graph}: ONNX Runtime does not load it: {error}") from error
+
+
+def _place(past_name: str) -> str:
+    return past_name.removeprefix("past_key_values.")
 
 
 def _tokenizer_folder(graph: Path) -> Path:

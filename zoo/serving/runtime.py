@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from zoo.errors import EnvironmentFailure
 from zoo.serving.sampling import Noise
@@ -13,7 +13,7 @@ from zoo.serving.sampling import Noise
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Chat", "Description", "Generation", "Memory", "Runtime", "Token", "memory_now", "spoken"]
+__all__ = ["Chat", "Description", "Generation", "Memory", "Runtime", "Token", "entered", "left", "memory_now", "spoken"]
 
 Chat = Sequence[Mapping[str, Any]]
 """Messages in order, each with `role` and `content`."""
@@ -141,6 +141,23 @@ class Runtime(Protocol):
     def close(self) -> None:
         """Give the memory back."""
         ...
+
+
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
+_Opened = TypeVar("_Opened", bound=_Closable)
+
+
+def entered(runtime: _Opened) -> _Opened:
+    """`__enter__` of every runtime."""
+    return runtime
+
+
+def left(runtime: _Closable, *raised: object) -> None:
+    """`__exit__` of every runtime: gives the memory back and hides no error."""
+    runtime.close()
 
 
 def spoken(

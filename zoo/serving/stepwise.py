@@ -7,13 +7,16 @@ already (steps of one agent share the start of their prompts), `lookup` has it c
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from zoo.errors import DataError
 from zoo.serving.lookup import Lookup, Said
 from zoo.serving.runtime import Generation, Token, spoken
 from zoo.serving.sampling import Noise
+from zoo.serving.token_grammar import TokenGrammar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +24,19 @@ if TYPE_CHECKING:
     Row = np.ndarray[Any, Any]
     """Logits [V]."""
 
-__all__ = ["Choice", "Decoder", "answer", "answers", "likeliest", "logits", "step_seconds", "stream", "token_seconds"]
+__all__ = [
+    "Choice",
+    "Decoder",
+    "answer",
+    "answers",
+    "check_fit",
+    "choice",
+    "likeliest",
+    "logits",
+    "step_seconds",
+    "stream",
+    "token_seconds",
+]
 
 
 class Choice(Protocol):
@@ -75,6 +90,25 @@ class Decoder(Protocol):
 def likeliest() -> Iterator[Choice]:
     """The plain argmax."""
     yield _Likeliest()
+
+
+def choice(
+    grammar: str | None, token_bytes: Callable[[], Sequence[bytes | None]], stop_ids: frozenset[int]
+) -> AbstractContextManager[Choice]:
+    """For a decoder without grammars of its own: the likeliest token or, of those that a grammar allows, the likeliest.
+    What tokens write is asked for under a grammar only. Raises DataError when the grammar is none."""
+    return likeliest() if grammar is None else nullcontext(TokenGrammar(grammar, token_bytes(), stop_ids))
+
+
+def check_fit(file: Path, prompt_tokens: int, new_tokens: int = 0, context: int | None = None) -> None:
+    """Raises DataError for a prompt that is empty or leaves no room for the answer in a context of so many tokens."""
+    if not prompt_tokens:
+        raise DataError(f"{file}: an empty prompt has no next token")
+    if context is not None and prompt_tokens + new_tokens > context:
+        raise DataError(
+            f"{file}: a prompt of {prompt_tokens} tokens and {new_tokens} new ones exceed the context of {context}; "
+            "open it with a larger context, if the model has one"
+        )
 
 
 class _Likeliest:

@@ -9,20 +9,18 @@ other runtime).
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from zoo.errors import DataError, ModelError
 from zoo.serving import prompts, stepwise
 from zoo.serving.lookup import BOLD, Said
-from zoo.serving.runtime import Chat, Description, Generation, Memory, Token, memory_now
+from zoo.serving.runtime import Chat, Description, Generation, Memory, Token, entered, left, memory_now
 from zoo.serving.sampling import Noise, noise_processor
 from zoo.serving.token_bytes import token_bytes
-from zoo.serving.token_grammar import TokenGrammar
 from zoo.serving.torch_vision import Eyes, has_pictures, open_eyes
 
 if TYPE_CHECKING:
@@ -50,9 +48,17 @@ def open_torch(
     auto = AutoModelForImageTextToText if "vision_config" in config else AutoModelForCausalLM
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder)
-        model, report = auto.from_pretrained(folder, dtype=getattr(torch, dtype), output_loading_info=True)
+        # Told to ignore other sizes, it names them; else it names no tensor
+        model, report = auto.from_pretrained(
+            folder, dtype=getattr(torch, dtype), output_loading_info=True, ignore_mismatched_sizes=True
+        )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{folder}: cannot be loaded: {error}") from error
+    if other := sorted(report["mismatched_keys"]):
+        name, stored, asked = other[0][0], *map(tuple, other[0][1:])
+        raise ModelError(
+            f"{folder}: {len(other)} tensors have other sizes than config.json says; {name} has {stored}, not {asked}"
+        )
     if absent := sorted(report["missing_keys"]):
         # transformers fills them with random numbers and only warns
         raise ModelError(f"{folder}: the checkpoint lacks {len(absent)} tensors, the first is {absent[0]}")
@@ -205,19 +211,11 @@ class TorchRuntime:
         """Drop the model; the memory comes back when the caller lets go of it too."""
         self.model = self._cache = None
 
-    def __enter__(self) -> "TorchRuntime":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    __enter__, __exit__ = entered, left
 
     def choice(self, grammar: str | None) -> AbstractContextManager[stepwise.Choice]:
         """See `Decoder.choice`."""
-        if grammar is None:
-            return stepwise.likeliest()
-        return nullcontext(TokenGrammar(grammar, self.token_bytes, self.stop_ids))
+        return stepwise.choice(grammar, lambda: self.token_bytes, self.stop_ids)
 
     @cached_property
     def token_bytes(self) -> list[bytes | None]:
@@ -254,8 +252,7 @@ class TorchRuntime:
 
     def check_fit(self, prompt_tokens: int, new_tokens: int) -> None:
         """Raises DataError for an empty prompt."""
-        if not prompt_tokens:
-            raise DataError(f"{self.folder}: an empty prompt has no next token")
+        stepwise.check_fit(self.folder, prompt_tokens)
 
     def _render(self, chat: Chat) -> str:
         return prompts.render(self.chat_template, chat, self.tokenizer.special_tokens_map)

@@ -15,10 +15,10 @@ from zoo.errors import DataError, ExportError, ModelError
 from zoo.records import Progress, no_progress
 from zoo.schema import AgentSpec, DataSpec
 from zoo.serving import Chat, TorchRuntime, open_export
+from zoo.verify.check import Check
 from zoo.verify.comparison import ActionAgreement, Step, compare_actions, compare_logits
 from zoo.verify.opening import Opened, file_checks, label, size, structural_checks, weighed
 from zoo.verify.report import GENERAL, STEPS, FileReport
-from zoo.verify.structure import Check
 from zoo.verify.tasks import compare_tasks
 from zoo.verify.texts import MOST_TOKENS, general_texts
 

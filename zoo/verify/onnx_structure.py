@@ -1,27 +1,20 @@
 """Does an ONNX export say the same as the checkpoint: tokens, template, stops, names and sizes, cache, padding, data.
 
-Like `structure`, these checks name causes: a cache whose sizes are names makes transformers.js answer nonsense, a lost
-attention mask makes every padded batch wrong, and neither shows in the logits of one row.
+Like `gguf_structure`, these checks name causes: a cache whose sizes are names makes transformers.js answer nonsense, a
+lost attention mask makes every padded batch wrong, and neither shows in the logits of one row.
 """
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from zoo.formats import onnx_files
 from zoo.serving import Chat, GenaiRuntime, OnnxRuntime, TorchRuntime
-from zoo.verify.structure import CHATS, CORPUS, Check, text_checks
-
-if TYPE_CHECKING:
-    import numpy as np
+from zoo.verify import onnx_ways, onnx_weights
+from zoo.verify.check import Check
+from zoo.verify.reading import CHATS, reading_checks
 
 __all__ = ["checks", "data_present"]
-
-# The largest difference of one logit between two ways through the same graph. They add in another order; a way that is
-# wrong is off by whole units.
-_SAME_LOGITS = {"float32": 1e-3, "float16": 0.25}
-_PREFIX, _STEPS, _ROW = 6, 4, 32
-_LONG = max(CORPUS, key=len)
 
 
 def checks(
@@ -36,14 +29,11 @@ def checks(
     interface = _interface(reference, graph)
     yield interface
     yield _vocabulary(reference, candidate)
-    yield from text_checks(reference, candidate, (*CHATS, *chats))
+    yield from reading_checks(reference, candidate, (*CHATS, *chats))
     yield _stops(reference, candidate)
-    # Not a chat: a checkpoint may have no template
-    ids = reference.encode(_LONG)[:_ROW]
+    yield from onnx_weights.checks(reference, graph)
     if interface.passed and candidate.vocabulary_size == _rows(reference):
-        yield _cache(candidate, ids)
-        if isinstance(candidate, OnnxRuntime):
-            yield _left_padding(candidate, ids)
+        yield from onnx_ways.checks(reference, candidate, graph)
 
 
 def data_present(graph: Path) -> Check:
@@ -130,39 +120,3 @@ def _stops(reference: TorchRuntime, candidate: OnnxRuntime | GenaiRuntime) -> Ch
     if ours != theirs:
         return Check("stop tokens", False, f"an answer ends at {theirs}, with the checkpoint at {ours}")
     return Check("stop tokens", True, f"{len(ours)} tokens")
-
-
-def _cache(candidate: OnnxRuntime | GenaiRuntime, ids: list[int]) -> Check:
-    """A few tokens fed one by one give the logits that they give all at once."""
-    end = min(_PREFIX + _STEPS, len(ids))
-    whole = candidate.logits(ids[:end], _PREFIX)
-    candidate.keep(0)
-    candidate.feed(ids[:_PREFIX], 1)
-    steps = [candidate.feed([token], 1)[0] for token in ids[_PREFIX:end]]
-    return _alike("cache", whole, steps, _tolerance(candidate), "step by step")
-
-
-def _left_padding(candidate: OnnxRuntime, ids: list[int]) -> Check:
-    """A row that is padded on the left beside a longer one gives what it gives alone."""
-    short = ids[:_PREFIX]
-    alone = candidate.logits(short)
-    _, padded = candidate.padded_logits([ids, short])
-    return _alike("left padding", alone, list(padded), _tolerance(candidate), "padded on the left")
-
-
-def _alike(
-    name: str, expected: "np.ndarray[Any, Any]", found: "list[np.ndarray[Any, Any]]", tolerance: float, how: str
-) -> Check:
-    import numpy as np
-
-    largest = max(
-        float(np.abs(ours - theirs.astype(np.float32)).max()) for ours, theirs in zip(expected, found, strict=True)
-    )
-    # Written so that a NaN is a difference.
-    if not largest <= tolerance:
-        return Check(name, False, f"logits differ by {largest:.3g} {how}, at most {tolerance:g} is rounding")
-    return Check(name, True, f"logits differ by {largest:.1g} at most")
-
-
-def _tolerance(candidate: OnnxRuntime | GenaiRuntime) -> float:
-    return _SAME_LOGITS[candidate.number_type]

@@ -8,8 +8,8 @@ from zoo.formats import gguf_header, onnx_files
 from zoo.formats.exported import exported, label, size
 from zoo.serving import Chat, LlamaRuntime, TorchRuntime
 from zoo.serving import Exported as Opened
-from zoo.verify import gates, onnx_structure, structure
-from zoo.verify.structure import Check
+from zoo.verify import gates, gguf_structure, onnx_structure
+from zoo.verify.check import Check
 from zoo.verify.templates import rendered_alike
 
 __all__ = [
@@ -54,7 +54,7 @@ def file_checks(file: Path) -> Iterator[Check]:
 def structural_checks(reference: TorchRuntime, opened: Opened, chats: Sequence[Chat] = ()) -> Iterator[Check]:
     """Every check that names a cause, for a file that opened."""
     if isinstance(opened, LlamaRuntime):
-        yield from structure.checks(reference, opened, chats)
+        yield from gguf_structure.checks(reference, opened, chats)
         yield rendered_alike(reference, opened.file, chats[:_RENDERED])
     else:
         yield from onnx_structure.checks(reference, opened, chats)

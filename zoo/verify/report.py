@@ -10,8 +10,8 @@ from typing import Any
 from zoo.metrics import Agreement
 from zoo.records import Metric
 from zoo.schema import Gate
+from zoo.verify.check import Check
 from zoo.verify.comparison import ActionAgreement, Closeness
-from zoo.verify.structure import Check
 from zoo.verify.tasks import TaskAgreement
 
 __all__ = ["GENERAL", "REPORT_NAME", "STEPS", "FileReport", "metrics", "plain", "row", "write"]

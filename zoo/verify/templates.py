@@ -14,7 +14,7 @@ from jinja2 import TemplateError
 from zoo.errors import ExportError, ModelError
 from zoo.serving import TorchRuntime, prompts
 from zoo.serving.llama_server import ask, llama_server
-from zoo.verify.structure import Check
+from zoo.verify.check import Check
 
 __all__ = ["CASES", "Case", "rendered_alike"]
 

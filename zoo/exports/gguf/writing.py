@@ -64,7 +64,9 @@ def write(
         written = sorted(part.iterdir())
         return [one.replace(file.with_name(one.name)) for one in written]
     except OSError as error:
-        raise ExportError(f"{file}: cannot be written: {error}") from error
+        # numpy counts what a full disk took and gives no reason
+        reason = error if error.strerror else f"the disk did not take all of it ({error})"
+        raise ExportError(f"{file}: cannot be written: {reason}") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
 

@@ -10,21 +10,22 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import ExportError
-from zoo.exports import grammar
+from zoo.exports import grammar, tokenizer
 from zoo.exports.onnx import genai, layout, portable, quantize
 from zoo.exports.onnx.inspection import inspect
 from zoo.exports.onnx.portable import Exporter
-from zoo.formats import onnx_files
+from zoo.formats import onnx_files, weights
 from zoo.records import Metric, Progress, StageContext, StageResult, no_progress
 from zoo.schema import ONNXSpec
 from zoo.serving.torch_runtime import read_config
 
-__all__ = ["convert", "run"]
+__all__ = ["NO_IMAGES", "convert", "run"]
 
 _DTYPES = {"fp32": "float32", "fp16": "float16"}
-_NO_IMAGES = (
+NO_IMAGES = (
     "Images are not part of these files: they answer text. An exported vision tower is exact only for images whose "
-    "sides are multiples of the attention window, and off by 17 % for others (measured: 140 x 196 pixels)."
+    "sides are multiples of the attention window, and off by 17 % for others (measured: 140 x 196 pixels). The vision "
+    "tower is exported for llama.cpp alone, as the `mmproj` file among the GGUF files."
 )
 
 
@@ -45,7 +46,7 @@ def run(spec: ONNXSpec, ctx: StageContext) -> StageResult:
     metrics |= {f"{row['variant']}.seconds": Metric(row["seconds"], "s") for row in rows}
     multimodal = "vision_config" in read_config(ctx.inputs["model"])
     named = grammar.write(ctx.out, spec.agent)
-    beside = {**({"images": _NO_IMAGES} if multimodal else {}), **({"grammar": named} if named else {})}
+    beside = {**({"images": NO_IMAGES} if multimodal else {}), **({"grammar": named} if named else {})}
     return StageResult(metrics, {"files": rows, **beside})
 
 
@@ -73,25 +74,41 @@ def convert(
     """
     if variant not in onnx_files.FILES:
         raise ExportError(f"no ONNX variant {variant!r} here; known: {', '.join(onnx_files.FILES)}")
-    onnx_files.supported(read_config(checkpoint), (variant,))
+    _check(checkpoint, variant)
     started = time.perf_counter()
     graph = folder / onnx_files.FILES[variant]
-    folder.mkdir(parents=True, exist_ok=True)
-    progress(0, 3, doing="build")
-    if variant in _DTYPES:
-        _trace(checkpoint, graph, variant, exporter)
-    elif variant.startswith("genai-"):
-        genai.build(checkpoint, graph.parent, variant, threads)  # type: ignore[arg-type]  # checked above
-    else:
-        _quantize(checkpoint, graph, variant, exporter, traced_in or folder, keep=traced_in is not None)
-    progress(1, 3, doing="check")
-    found = inspect(graph)
-    progress(2, 3, doing="describe")
-    layout.write_descriptions(checkpoint, folder)
-    progress(3, 3, doing="done")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        progress(0, 3, doing="build")
+        if variant in _DTYPES:
+            _trace(checkpoint, graph, variant, exporter)
+        elif variant.startswith("genai-"):
+            genai.build(checkpoint, graph.parent, variant, threads)  # type: ignore[arg-type]  # checked above
+        else:
+            _quantize(checkpoint, graph, variant, exporter, traced_in or folder, keep=traced_in is not None)
+        progress(1, 3, doing="check")
+        found = inspect(graph)
+        progress(2, 3, doing="describe")
+        layout.write_descriptions(checkpoint, folder)
+        progress(3, 3, doing="done")
+    except OSError as error:
+        raise ExportError(f"{graph}: cannot be written: {error}") from error
     seconds = round(time.perf_counter() - started, 3)
     how = "genai" if variant.startswith("genai-") else exporter
     return {"variant": variant, "file": onnx_files.FILES[variant], "exporter": how, "seconds": seconds, **found}
+
+
+def _check(checkpoint: Path, variant: str) -> None:
+    """What would be wrong with every graph is said before the minutes of a trace; GenAI's builder would not say it."""
+    config = read_config(checkpoint)
+    onnx_files.supported(config, (variant,))
+    stored = weights.index(checkpoint)
+    text = config["text_config"] if isinstance(config.get("text_config"), dict) else config
+    layout.check_tokenizer_files(checkpoint)
+    tokenizer.open_tokenizer(checkpoint, text["vocab_size"])
+    if variant.startswith("genai-"):
+        for tensor in stored:
+            tensor.load()
 
 
 def _trace(checkpoint: Path, graph: Path, variant: str, exporter: Exporter) -> None:

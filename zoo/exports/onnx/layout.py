@@ -20,7 +20,7 @@ from zoo.formats import onnx_files
 if TYPE_CHECKING:
     import onnx_ir
 
-__all__ = ["INLINE_BYTES", "repair", "save", "write_descriptions", "write_tokenizer"]
+__all__ = ["INLINE_BYTES", "check_tokenizer_files", "repair", "save", "write_descriptions", "write_tokenizer"]
 
 INLINE_BYTES = 1_800_000_000
 """Weights beyond this lie in a file of their own: a protobuf ends at 2 GB."""
@@ -97,14 +97,19 @@ def save(model: "onnx_ir.Model", graph: Path, inline_bytes: int = INLINE_BYTES) 
 
 def write_descriptions(checkpoint: Path, export: Path) -> None:
     """Put config, tokenizer, template and generation settings beside `onnx/`, as transformers.js, optimum and both
-    generations of transformers read them. To be called again whenever a graph was added.
+    generations of transformers read them. To be called again whenever a graph was added. What lies there already is
+    replaced when all is written.
 
     Raises ModelError when the checkpoint lacks its tokenizer.
     """
-    write_tokenizer(checkpoint, export)
     config = json.loads((checkpoint / "config.json").read_text("utf-8"))
-    _write_json(export / "config.json", _text_only(config) | {"transformers.js_config": _browser_settings(export)})
-    checkpoints.dual_version(export)
+    with tempfile.TemporaryDirectory(dir=export, prefix=".part-") as part:
+        folder = Path(part)
+        write_tokenizer(checkpoint, folder)
+        _write_json(folder / "config.json", _text_only(config) | {"transformers.js_config": _browser_settings(export)})
+        checkpoints.dual_version(folder)
+        for file in sorted(folder.iterdir()):
+            file.replace(export / file.name)
 
 
 def write_tokenizer(checkpoint: Path, folder: Path) -> None:
@@ -112,9 +117,7 @@ def write_tokenizer(checkpoint: Path, folder: Path) -> None:
 
     Raises ModelError when the checkpoint lacks its tokenizer.
     """
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        if not (checkpoint / name).is_file():
-            raise ModelError(f"{checkpoint}: no {name}; save the tokenizer beside the weights")
+    check_tokenizer_files(checkpoint)
     for name in _TOKENIZER:
         if (checkpoint / name).is_file():
             shutil.copyfile(checkpoint / name, folder / name)
@@ -123,6 +126,13 @@ def write_tokenizer(checkpoint: Path, folder: Path) -> None:
         settings = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
         _write_json(folder / "tokenizer_config.json", settings | {"chat_template": template.read_text("utf-8")})
     checkpoints.dual_version(folder)
+
+
+def check_tokenizer_files(checkpoint: Path) -> None:
+    """Raises ModelError when a file is missing that every reader asks for."""
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        if not (checkpoint / name).is_file():
+            raise ModelError(f"{checkpoint}: no {name}; save the tokenizer beside the weights")
 
 
 def _hub_name(name: str) -> str:

@@ -10,14 +10,11 @@ comes out of either exporter right for images whose sides are multiples of the a
 others (17 % relative error at 140 x 196 pixels), so that it is not exported at all.
 """
 
-import logging
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from zoo.errors import ExportError, ModelError
+from zoo.exports.onnx.quiet import quiet
 from zoo.serving import open_torch
 
 if TYPE_CHECKING:
@@ -27,6 +24,8 @@ __all__ = ["Exporter", "trace"]
 
 Exporter = Literal["transformers", "torch"]
 
+_ABOUT_TORCHVISION = "torch.onnx._internal.exporter._registration"
+"""It logs a page about operators that no model here uses."""
 _PADDED = 3
 _LENGTH = 5
 _NEW = 2
@@ -44,7 +43,7 @@ def trace(checkpoint: Path, dtype: Literal["float32", "float16"], exporter: Expo
     _check_finite(checkpoint, reference.model, dtype)
     tracers = {"transformers": _with_transformers, "torch": _with_torch}
     try:
-        with _quiet():
+        with quiet(_ABOUT_TORCHVISION):
             return tracers[exporter](reference.model)
     except (RuntimeError, ValueError, NotImplementedError) as error:
         other = "torch" if exporter == "transformers" else "transformers"
@@ -145,16 +144,3 @@ def _flat_cache(model: Any) -> Any:
             return (output.logits, *(tensor for layer in layers for tensor in (layer.keys, layer.values)))
 
     return FlatCache().eval()
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """The tracers print their steps; standard output belongs to whoever called, and may be read by a machine."""
-    registration = logging.getLogger("torch.onnx._internal.exporter._registration")
-    before = registration.level
-    registration.setLevel(logging.ERROR)  # a page about torchvision and operators that no model here uses
-    try:
-        with redirect_stdout(sys.stderr):
-            yield
-    finally:
-        registration.setLevel(before)

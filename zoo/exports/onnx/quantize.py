@@ -6,11 +6,10 @@ checkpoint ties them, also where the layers have 4: it is the most sensitive one
 twice, once in float32.
 """
 
-import sys
-from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any, Literal
 
 from zoo.errors import ExportError
+from zoo.exports.onnx.quiet import quiet
 
 if TYPE_CHECKING:
     import onnx
@@ -33,15 +32,11 @@ def quantize(model: "onnx.ModelProto", variant: Literal["int8", "int4"]) -> "onn
     quantize, or when the head is no plain matrix product.
     """
     import onnx
-    from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
     opset = next(entry.version for entry in model.opset_import if not entry.domain)
     head, tied = _untie(model)
     _check_widths(model, 2 * BLOCK if variant == "int4" else BLOCK)
-    quantizer = MatMulNBitsQuantizer(model, block_size=BLOCK, algo_config=_algorithm(variant, head))
-    with redirect_stdout(sys.stderr):  # it draws a progress bar
-        quantizer.process()
-    quantized: onnx.ModelProto = quantizer.model.model
+    quantized = _in_blocks(model, variant, head)
     products = [node for node in quantized.graph.node if node.op_type == "MatMulNBits"]
     for node in products:
         node.attribute.extend([onnx.helper.make_attribute("accuracy_level", _INT8_ARITHMETIC)])
@@ -49,6 +44,16 @@ def quantize(model: "onnx.ModelProto", variant: Literal["int8", "int4"]) -> "onn
     _replace_embedding(quantized, list(produced.input[1:]) if tied else None)
     del quantized.opset_import[:]
     quantized.opset_import.extend([onnx.helper.make_opsetid("", opset), onnx.helper.make_opsetid(_OPERATORS, 1)])
+    return quantized
+
+
+def _in_blocks(model: "onnx.ModelProto", variant: str, head: str) -> "onnx.ModelProto":
+    with quiet("neural_compressor", "onnxruntime.quantization.matmul_nbits_quantizer"):
+        from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
+
+        quantizer = MatMulNBitsQuantizer(model, block_size=BLOCK, algo_config=_algorithm(variant, head))
+        quantizer.process()
+    quantized: onnx.ModelProto = quantizer.model.model
     return quantized
 
 
