@@ -37,8 +37,8 @@ def of_arms(curve: Curve, arms: Mapping[str, Sequence[Path]]) -> list[str]:
     for label, seeds in runs.items():
         means = [mean(_point(curve, one, number) for one in seeds) for number in range(points)]
         lines.append(f"| {label} | " + " | ".join(f"{one:.2f}" for one in means) + " |")
-    lines += ["", f"Until the mean of {curve.over} steps reached {curve.level:g}, seed by seed; episodes include those of "
-              "dynamic sampling's further rounds:", "", *_head(["arm", "steps", "episodes"])]  # fmt: skip
+    told = f"Until the mean of {curve.over} steps reached {curve.level:g}, seed by seed; episodes include those of"
+    lines += ["", f"{told} dynamic sampling's further rounds:", "", *_head(["arm", "steps", "episodes"])]
     for label, seeds in runs.items():
         both = [reached(curve, one) for one in seeds]
         steps, episodes = (", ".join("not reached" if one is None else str(one[at]) for one in both) for at in (0, 1))
