@@ -61,10 +61,10 @@ def main() -> int:
     options = parser.parse_args()
     ablation = read(HERE / f"{options.name}.yaml")
     prepare(options.home)
-    results = {
-        label: [run(ablation, [*overrides, *options.also], seed, options.home) for seed in range(options.seeds)]
-        for label, overrides in ablation.arms.items()
-    }
+    results: dict[str, list[dict[str, Any]]] = {label: [] for label in ablation.arms}
+    for seed in range(options.seeds):  # every arm before the next seed: what is stopped has whole seeds
+        for label, overrides in ablation.arms.items():
+            results[label].append(run(ablation, [*overrides, *options.also], seed))
     text = report(ablation, results, options.also)
     (HERE / f"{options.name}.md").write_text(text, "utf-8")
     print(text)
@@ -99,7 +99,7 @@ def prepare(home: Path) -> None:
         __import__(module)  # once, for every fork
 
 
-def run(ablation: Ablation, overrides: Sequence[str], seed: int, home: Path) -> dict[str, Any]:
+def run(ablation: Ablation, overrides: Sequence[str], seed: int) -> dict[str, Any]:
     """One arm with one seed, in a fork; stage -> its folder and what its record measured."""
     sets = [part for override in [*overrides, f"seed={seed}"] for part in ("--set", override)]
     arguments = ["run", str(ablation.recipe), *sets, "--no-push", "--json"]

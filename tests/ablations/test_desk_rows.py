@@ -38,7 +38,8 @@ def test_an_answer_names_the_thing_before_the_call() -> None:
     for row in taps:
         answer = read_answer(row.completion[0]["content"])
         assert answer.action is not None
-        assert f"{answer.assessment} [{answer.action.arguments[0]}]" in row.prompt[1]["content"]
+        assert answer.assessment.endswith(f" [{answer.action.arguments[0]}]")
+        assert answer.assessment in row.prompt[1]["content"].splitlines()
 
 
 def test_a_world_models_rows_show_what_other_calls_lead_to() -> None:
