@@ -16,9 +16,9 @@ from zoo.trainers import grpo, sft
 AGENT = {"style": "terse", "observation": "terse", "memory": "none", "rounds": 3, "answer_tokens": 8}
 
 
-def context(folder: Path, **inputs: Path) -> StageContext:
+def context(folder: Path, seed: int = 7, **inputs: Path) -> StageContext:
     (folder / "out").mkdir(parents=True)
-    return StageContext(folder / "out", folder / "scratch", inputs, seed=7)
+    return StageContext(folder / "out", folder / "scratch", inputs, seed=seed)
 
 
 def taught(folder: Path) -> Path:
@@ -53,14 +53,14 @@ def policy_spec(**changes: Any) -> GRPOSpec:
     )
 
 
-def learned(folder: Path, model: Path, **changes: Any) -> StageResult:
+def learned(folder: Path, model: Path, seed: int = 7, **changes: Any) -> StageResult:
     """What forty steps in the toy world make of a policy."""
     trl = {
         "max_steps": 40, "per_device_train_batch_size": 32, "num_generations": 8, "learning_rate": 1e-3,
         "lr_scheduler_type": "constant", **changes.pop("trl", {}),
     }  # fmt: skip
     spec = policy_spec(trl=trl, environment={"tasks": 16}, checkpoint_steps=40, **changes)
-    return grpo.run(spec, context(folder, model=model))
+    return grpo.run(spec, context(folder, seed, model=model))
 
 
 WAYS: dict[str, dict[str, Any]] = {

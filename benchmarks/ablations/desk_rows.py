@@ -6,7 +6,8 @@
 after two other calls at each state, as rows of a world model. The expert's own assessment says which datum is wanted;
 here it says the datum itself, and of a button its number ("Refund [2]"), so that each word is one look-up away from the
 last. Without that, the small model stayed at chance with taps for 700 steps (17 of 62 held-out ones) while it copied 89
-of 89 facts into text (one seed); with the datum but no number it was as bad (14 of 62 after 400). Every seed of a comparison reads the same rows.
+of 89 facts into text (one seed); with the datum but no number it was as bad (14 of 62 after 400). Every seed of a
+comparison reads the same rows.
 """
 
 import argparse
