@@ -15,8 +15,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent / "tests"), str(HERE / "ablations")]
+sys.path.insert(0, str(Path(__file__).resolve().parent / "ablations"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from curves import Curve, of_arms
 from toy_policy import WAYS, learned, taught
@@ -24,6 +24,7 @@ from toy_policy import WAYS, learned, taught
 from zoo import registry
 from zoo.trainers.history import HISTORY_NAME
 
+HERE = Path(__file__).resolve().parent
 CURVE = Curve("grpo", "success", level=0.8, over=5)
 
 
