@@ -1,9 +1,12 @@
-"""Success on a toy world, step by step, by GRPO, DAPO and denoised advantages, from the same policy at chance.
+"""Success in toy worlds, step by step, by several ways to learn from the same episodes, from a policy at chance.
 
-    python benchmarks/policy_learns.py --out runs/policy-learns [--seeds 3]
+    python benchmarks/policy_learns.py algorithms --out runs/policy-learns [--seeds 3]
+    python benchmarks/policy_learns.py dual-lora --out runs/policy-learns [--seeds 3]
 
 Two layers of 64 units act whole episodes of `tests/toy_world.py`: three rounds to tap the one right button of four
-twice, which no screen names. A uniform choice solves 5 of 32 tasks. Written to `policy_learns.md`: each way's success
+twice. A uniform choice solves 5 of 32 tasks. `algorithms`: GRPO, DAPO and denoised advantages where no screen says
+which button is right. `dual-lora`: a world model beside the policy, in an adapter of its own or in the same, where the
+screen says it after a wrong tap and nothing is rewarded before the end. Written to `policy_learns_NAME.md`: success
 while training, and after how many steps, and how many episodes, each seed first solved four of five in the mean of five
 steps. A run's log is kept in `--out`, so that a stopped comparison goes on. What is found here is found in a world of
 one secret; harder worlds may say otherwise.
@@ -13,51 +16,86 @@ import argparse
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "ablations"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from curves import Curve, of_arms
-from toy_policy import WAYS, learned, taught
+from toy_policy import DUAL_WAYS, WAYS, learned, taught
+from toy_world import COLOURS, RIGHT
 
 from zoo import registry
+from zoo.actions import write
 from zoo.trainers.history import HISTORY_NAME
 
 HERE = Path(__file__).resolve().parent
 CURVE = Curve("grpo", "success", level=0.8, over=5)
 
 
+@dataclass(frozen=True)
+class Question:
+    """What is compared, and where."""
+
+    world: str
+    ways: Mapping[str, Mapping[str, Any]]
+    screens: Sequence[str]
+    """What the policy can see, for it to know how to tap."""
+    asks: str
+
+
+_TOLD = [f"{colour}: {write(RIGHT)}" for colour in COLOURS]
+QUESTIONS = {
+    "algorithms": Question(
+        "toy_world:ToyWorld", WAYS, COLOURS,
+        "Do DAPO and AgentCPM's denoised advantages reach the same success in fewer steps or episodes than GRPO?",
+    ),
+    "dual-lora": Question(
+        "toy_world:TellingToy", DUAL_WAYS, [*COLOURS, *_TOLD],
+        "Does a world model help a policy whose reward is 0 until the end, where screens tell what was missing?",
+    ),
+}  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("question", choices=QUESTIONS)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=3, help="default %(default)s")
     options = parser.parse_args()
-    registry.ENVIRONMENTS["phone"] = "toy_world:ToyWorld"
+    question = QUESTIONS[options.question]
+    registry.ENVIRONMENTS["phone"] = question.world
     with tempfile.TemporaryDirectory() as name:
-        model = taught(Path(name))
-        runs: dict[str, list[Path]] = {way: [] for way in WAYS}
+        start = cache(lambda: taught(Path(name), question.screens))
+        runs: dict[str, list[Path]] = {way: [] for way in question.ways}
         for seed in range(options.seeds):  # every way before the next seed: what is stopped has whole seeds
-            for way in WAYS:
-                runs[way].append(_run(options.out / f"{way}-{seed}", model, way, seed))
+            for way, changes in question.ways.items():
+                kept = options.out / f"{way.replace(' ', '-').replace(',', '')}-{seed}"
+                runs[way].append(_run(kept, start, changes, seed))
     text = "\n".join(
         [
-            "# policy_learns", "", __doc__.splitlines()[0], "",
-            f"`python benchmarks/policy_learns.py --out FOLDER --seeds {options.seeds}`, {options.seeds} seeds, "
-            "32 episodes a step and more where dynamic sampling asks for them.", *of_arms(CURVE, runs), "",
+            f"# policy_learns: {options.question}", "", question.asks, "",
+            f"`python benchmarks/policy_learns.py {options.question} --out FOLDER --seeds {options.seeds}`, "
+            f"{options.seeds} seeds, 32 episodes a step and more where dynamic sampling asks for them. "
+            "A uniform choice solves 0.16.",
+            *of_arms(CURVE, runs), "",
         ]
     )  # fmt: skip
-    (HERE / "policy_learns.md").write_text(text, "utf-8")
+    (HERE / f"policy_learns_{options.question.replace('-', '_')}.md").write_text(text, "utf-8")
     print(text)
 
 
-def _run(kept: Path, model: Path, way: str, seed: int) -> Path:
+def _run(kept: Path, start: Callable[[], Path], changes: Mapping[str, Any], seed: int) -> Path:
     """The folder with what one run logged."""
     if not (kept / HISTORY_NAME).is_file():
         kept.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as name:
-            learned(Path(name) / way, model, seed, **WAYS[way])
-            shutil.copyfile(Path(name) / way / "out" / HISTORY_NAME, kept / f"{HISTORY_NAME}.part")
+            learned(Path(name) / "run", start(), seed, **changes)
+            shutil.copyfile(Path(name) / "run" / "out" / HISTORY_NAME, kept / f"{HISTORY_NAME}.part")
         (kept / f"{HISTORY_NAME}.part").replace(kept / HISTORY_NAME)
         print(kept.name, flush=True)
     return kept

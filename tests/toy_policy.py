@@ -1,5 +1,6 @@
 """A policy of two layers for the toy world: it knows how to tap, and on which button only by chance."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -21,16 +22,16 @@ def context(folder: Path, seed: int = 7, **inputs: Path) -> StageContext:
     return StageContext(folder / "out", folder / "scratch", inputs, seed=seed)
 
 
-def taught(folder: Path) -> Path:
-    """A checkpoint that answers every colour with one of four taps, drawn evenly."""
+def taught(folder: Path, screens: Sequence[str] = COLOURS) -> Path:
+    """A checkpoint that answers every screen with one of four taps, drawn evenly."""
     tiny.make("llama", folder / "base", seed=0)
     rng = Random(0)
     rows = [
         {
-            "prompt": messages(AgentSpec.model_validate(AGENT), "Tap the right buttons.", [], colour),
+            "prompt": messages(AgentSpec.model_validate(AGENT), "Tap the right buttons.", [], screen),
             "completion": [{"role": "assistant", "content": f"tap({rng.randint(1, 4)})"}],
         }
-        for colour in COLOURS
+        for screen in screens
         for _ in range(40)
     ]
     trl = {"max_steps": 80, "per_device_train_batch_size": 16, "learning_rate": 1e-2}
@@ -63,9 +64,21 @@ def learned(folder: Path, model: Path, seed: int = 7, **changes: Any) -> StageRe
     return grpo.run(spec, context(folder, seed, model=model))
 
 
+def _lora(rank: int) -> dict[str, Any]:
+    return {"r": rank, "lora_alpha": 2 * rank, "target_modules": "all-linear"}
+
+
 WAYS: dict[str, dict[str, Any]] = {
     "grpo": {"trl": {"loss_type": "grpo"}},
     "dapo": {"trl": {"loss_type": "dapo", "epsilon_high": 0.28}, "dynamic_sampling": {"rounds": 3}},
     "denoised": {"denoise": {}},
 }
 """GRPO as published first; DAPO's clip-higher, token-level loss and dynamic sampling; AgentCPM's advantages."""
+
+_ADAPTED: dict[str, Any] = {"rewards": [{"name": "success"}], "trl": {"loss_type": "grpo", "learning_rate": 5e-3}}
+DUAL_WAYS: dict[str, dict[str, Any]] = {
+    "one adapter, policy alone": {**_ADAPTED, "lora": _lora(16)},
+    "dual LoRA": {**_ADAPTED, "lora": _lora(8), "world_model": {"adapters": "together"}},
+    "one adapter, both losses": {**_ADAPTED, "lora": _lora(16), "world_model": {"adapters": "shared"}},
+}
+"""Of equal parameters, where `TellingToy` says after a mistake what was missing and success alone is rewarded."""

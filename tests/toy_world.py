@@ -6,7 +6,7 @@ from itertools import product
 from random import Random
 from typing import Any
 
-from zoo.actions import Action
+from zoo.actions import Action, write
 from zoo.environments import ExpertStep, Split, Task
 from zoo.errors import EpisodeLost
 
@@ -75,6 +75,28 @@ class ToyWorld:
 
     def _screen(self) -> str:
         return "done" if self.done else self.colours[self.reached]
+
+
+class TellingToy(ToyWorld):
+    """After a wrong tap, the screen says which would have been right."""
+
+    told: bool = False
+
+    def reset(self, task: Task) -> str:
+        self.told = False
+        return super().reset(task)
+
+    def step(self, action: Action) -> str:
+        self.told = action != RIGHT
+        return super().step(action)
+
+    def _screen(self) -> str:
+        return f"{super()._screen()}: {write(RIGHT)}" if self.told else super()._screen()
+
+    def copy(self) -> Any:
+        other = TellingToy()
+        other.__dict__.update(self.__dict__)
+        return other
 
 
 class BreakableToy(ToyWorld):
