@@ -66,6 +66,7 @@ def main() -> None:
     parser.add_argument("question", choices=QUESTIONS)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=3, help="default %(default)s")
+    parser.add_argument("--steps", type=int, default=25, help="default %(default)s")
     options = parser.parse_args()
     question = QUESTIONS[options.question]
     registry.ENVIRONMENTS["phone"] = question.world
@@ -74,27 +75,23 @@ def main() -> None:
         runs: dict[str, list[Path]] = {way: [] for way in question.ways}
         for seed in range(options.seeds):  # every way before the next seed: what is stopped has whole seeds
             for way, changes in question.ways.items():
-                kept = options.out / f"{way.replace(' ', '-').replace(',', '')}-{seed}"
-                runs[way].append(_run(kept, start, changes, seed))
-    text = "\n".join(
-        [
-            f"# policy_learns: {options.question}", "", question.asks, "",
-            f"`python benchmarks/policy_learns.py {options.question} --out FOLDER --seeds {options.seeds}`, "
-            f"{options.seeds} seeds, 32 episodes a step and more where dynamic sampling asks for them. "
-            "A uniform choice solves 0.16.",
-            *of_arms(CURVE, runs), "",
-        ]
-    )  # fmt: skip
+                kept = options.out / f"{way.replace(' ', '-').replace(',', '')}-{options.steps}-{seed}"
+                runs[way].append(_run(kept, start, changes, seed, options.steps))
+    command = f"policy_learns.py {options.question} --out FOLDER --seeds {options.seeds} --steps {options.steps}"
+    said = "32 episodes a step and more where dynamic sampling asks for them. A uniform choice solves 0.16."
+    head = [f"# policy_learns: {options.question}", "", question.asks, "", f"`python benchmarks/{command}`. {said}"]
+    text = "\n".join([*head, *of_arms(CURVE, runs), ""])
     (HERE / f"policy_learns_{options.question.replace('-', '_')}.md").write_text(text, "utf-8")
     print(text)
 
 
-def _run(kept: Path, start: Callable[[], Path], changes: Mapping[str, Any], seed: int) -> Path:
+def _run(kept: Path, start: Callable[[], Path], changes: Mapping[str, Any], seed: int, steps: int) -> Path:
     """The folder with what one run logged."""
     if not (kept / HISTORY_NAME).is_file():
         kept.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as name:
-            learned(Path(name) / "run", start(), seed, **changes)
+            trl = {**changes.get("trl", {}), "max_steps": steps}
+            learned(Path(name) / "run", start(), seed, **{**changes, "trl": trl})
             shutil.copyfile(Path(name) / "run" / "out" / HISTORY_NAME, kept / f"{HISTORY_NAME}.part")
         (kept / f"{HISTORY_NAME}.part").replace(kept / HISTORY_NAME)
         print(kept.name, flush=True)
