@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
+from zoo.metrics import rate
 from zoo.trainers.history import HISTORY_NAME
 
 __all__ = ["Curve", "of_arms", "reached"]
@@ -38,11 +39,12 @@ def of_arms(curve: Curve, arms: Mapping[str, Sequence[Path]]) -> list[str]:
         means = [mean(_point(curve, one, number) for one in seeds) for number in range(points)]
         lines.append(f"| {label} | " + " | ".join(f"{one:.2f}" for one in means) + " |")
     told = f"Until the mean of {curve.over} steps reached {curve.level:g}, seed by seed; episodes include those of"
-    lines += ["", f"{told} dynamic sampling's further rounds:", "", *_head(["arm", "steps", "episodes"])]
+    at_end = f"steps {points * curve.over - curve.over + 1} to {points * curve.over}, all seeds (95 %)"
+    lines += ["", f"{told} dynamic sampling's further rounds:", "", *_head(["arm", "steps", "episodes", at_end])]
     for label, seeds in runs.items():
         both = [reached(curve, one) for one in seeds]
         steps, episodes = (", ".join("not reached" if one is None else str(one[at]) for one in both) for at in (0, 1))
-        lines.append(f"| {label} | {steps} | {episodes} |")
+        lines.append(f"| {label} | {steps} | {episodes} | {_pooled(curve, seeds, points)} |")
     return lines
 
 
@@ -50,11 +52,24 @@ def reached(curve: Curve, entries: Sequence[Mapping[str, float]]) -> tuple[int, 
     """The step at which the mean of the last `over` steps first was at the level, and the episodes acted by then."""
     episodes = 0
     for number, entry in enumerate(entries, start=1):
-        episodes += int(entry.get("sampling/groups", curve.episodes / curve.group) * curve.group)
+        episodes += _episodes(curve, entry)
         last = entries[max(0, number - curve.over) : number]
         if number >= curve.over and mean(one[curve.value] for one in last) >= curve.level:
             return number, episodes
     return None
+
+
+def _pooled(curve: Curve, runs: Sequence[Sequence[Mapping[str, float]]], points: int) -> str:
+    """The last point of all seeds, with Wilson's interval, which takes episodes as independent."""
+    last = [entry for entries in runs for entry in entries[(points - 1) * curve.over : points * curve.over]]
+    n = sum(_episodes(curve, entry) for entry in last)
+    share = rate(round(sum(entry[curve.value] * _episodes(curve, entry) for entry in last)), n)
+    return f"{share.value:.1%} ({share.low:.1%} to {share.high:.1%}), n={n}"
+
+
+def _episodes(curve: Curve, entry: Mapping[str, float]) -> int:
+    """How many were acted for a step."""
+    return int(entry.get("sampling/groups", curve.episodes / curve.group) * curve.group)
 
 
 def _head(names: Sequence[str]) -> list[str]:

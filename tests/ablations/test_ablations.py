@@ -47,8 +47,8 @@ def test_a_level_that_was_never_reached_is_said_so(tmp_path: Path) -> None:
         lines = [json.dumps({"step": step, "success": value}) for step in range(1, 5)]
         (tmp_path / name / "history.jsonl").write_text("\n".join(lines), "utf-8")
     text = "\n".join(of_arms(CURVE, {"weak": [tmp_path / "low"], "strong": [tmp_path / "high"]}))
-    assert "| weak | not reached | not reached |" in text
-    assert "| strong | 2 | 64 |" in text
+    assert "| weak | not reached | not reached | 9.4% (" in text  # 6 of 64 episodes
+    assert "| strong | 2 | 64 | 70.3% (" in text
     assert "| weak | 0.10 | 0.10 |" in text
 
 
