@@ -82,3 +82,11 @@ DUAL_WAYS: dict[str, dict[str, Any]] = {
     "one adapter, both losses": {**_ADAPTED, "lora": _lora(16), "world_model": {"adapters": "shared"}},
 }
 """Of equal parameters, where `TellingToy` says after a mistake what was missing and success alone is rewarded."""
+
+_LONG: dict[str, Any] = {"agent": {"rounds": 6}, "rewards": [{"name": "success"}], "trl": {"loss_type": "grpo"}}
+LONG_WAYS: dict[str, dict[str, Any]] = {
+    "grpo, long": _LONG,
+    "denoised, long": {**_LONG, "denoise": {}},
+    "denoised, failed beginnings blamed": {**_LONG, "denoise": {"spare_prefix": False}},
+}
+"""For `LongToy`, with success alone rewarded: most episodes of a beginner begin right and fail."""

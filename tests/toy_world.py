@@ -99,6 +99,19 @@ class TellingToy(ToyWorld):
         return other
 
 
+class LongToy(ToyWorld):
+    """Four buttons in a row."""
+
+    @staticmethod
+    def draw_tasks(split: Split, count: int, seed: int) -> list[Task]:
+        return [task(four) for four in Random(seed).sample(list(product(COLOURS, repeat=4)), count)]
+
+    def copy(self) -> Any:
+        other = LongToy()
+        other.__dict__.update(self.__dict__)
+        return other
+
+
 class BreakableToy(ToyWorld):
     """Every fourth task breaks down."""
 
