@@ -51,6 +51,8 @@ class Question:
     asks: str
     chance: float
     """What a uniform choice solves."""
+    foresees: bool = False
+    """Whether the policy has been asked before what it will see next."""
 
 
 _TOLD = [f"{colour}: {write(RIGHT)}" for colour in COLOURS]
@@ -63,7 +65,7 @@ QUESTIONS = {
     "dual-lora": Question(
         "toy_world:TellingToy", DUAL_WAYS, [*COLOURS, *_TOLD],
         "Does a world model help a policy whose reward is 0 until the end, where screens tell what was missing?",
-        5 / 32,
+        5 / 32, foresees=True,
     ),
     "long-tasks": Question(
         "toy_world:LongToy", LONG_WAYS, COLOURS,
@@ -83,7 +85,7 @@ def main() -> None:
     question = QUESTIONS[options.question]
     registry.ENVIRONMENTS["phone"] = question.world
     with tempfile.TemporaryDirectory() as name:
-        start = cache(lambda: taught(Path(name), question.screens))
+        start = cache(lambda: taught(Path(name), question.screens, question.foresees))
         runs: dict[str, list[Path]] = {way: [] for way in question.ways}
         for seed in range(options.seeds):  # every way before the next seed: what is stopped has whole seeds
             for way, changes in question.ways.items():
