@@ -12,20 +12,29 @@ NAMES = sorted(file.stem for file in ABLATIONS.glob("*.yaml") if not file.stem.e
 CURVE = Curve("grpo", "success", level=0.5, over=2, group=8, episodes=32)
 
 
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in which the small model and its rows lie."""
+    for name in ("small-model", "small-demos", "small-foresight"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
 def test_there_are_ablations() -> None:
     assert {"dual-lora", "dapo", "denoising"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_arm_is_a_recipe_without_mistakes(name: str) -> None:
+def test_every_arm_is_a_recipe_without_mistakes(made: Path, name: str) -> None:
     ablation = read(ABLATIONS / f"{name}.yaml")
     assert len(ablation.arms) > 1
     assert ablation.question.endswith("?") or "?" in ablation.question
 
 
-def test_a_metric_of_a_stage_that_no_recipe_has_is_refused(tmp_path: Path) -> None:
+def test_a_metric_of_a_stage_that_no_recipe_has_is_refused(made: Path) -> None:
     text = (ABLATIONS / "dapo.yaml").read_text("utf-8").replace("eval-grpo:", "eval-gone:")
-    wrong = tmp_path / "dapo.yaml"
+    wrong = made / "dapo.yaml"
     wrong.write_text(text.replace("recipe: ", f"recipe: {ABLATIONS}/"), "utf-8")
     with pytest.raises(SystemExit, match="eval-gone"):
         read(wrong)
