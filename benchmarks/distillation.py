@@ -1,6 +1,6 @@
 """What a teacher's logits add to its students, at equal rows: imitation alone, with logits, and logits alone.
 
-    python benchmarks/distillation.py --teacher DIR --student DIR [--out DIR] [--rows 32] [--seeds 2]
+    python benchmarks/distillation.py --teacher DIR --student DIR [--out DIR] [--rows 32] [--seeds 3]
 
 The teacher is a checkpoint trained on the phone, the student its untrained base. The students learn from steps of the
 phone's expert, three times over, by the stages themselves (`distill`, `logits`), on a CPU; the teacher may have seen
@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("distillation-runs"))
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=MAIN_ARMS)
     parser.add_argument("--rows", type=int, nargs="+", default=[32])
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=48, help="held-out steps that are read along")
     parser.add_argument("--calls", type=int, default=24, help="of these, steps that are answered")
     arguments = parser.parse_args()

@@ -1,13 +1,13 @@
 """Muon with AdamW against AdamW alone: fine-tuning a small model from scratch on the phone expert's rows.
 
-    python benchmarks/optimizers.py [--steps 60] [--seeds 3] [--tasks 40]
+    python benchmarks/optimizers.py --out runs/optimizers [--steps 60] [--seeds 3] [--tasks 40]
 
 A Llama of four layers and 128 units begins with random weights; all of them are trained by the `sft` stage. Each way's
-learning rate is chosen of three on the first seed, on rows of other tasks than those that are reported; then every
+learning rate is chosen of five on the first seed, on rows of other tasks than those that are reported; then every
 seed trains with it; Muon's rate is also that of AdamW for the embeddings and norms beside it. Reported is the loss on
 answers of held-out tasks at the end, with a 95 % t-interval over the seeds. One table, then one JSON line, with what
 each rate reached on the first seed and a run's seconds (median; of little worth on a busy machine). A rate at the end
-of the three says that a better one may lie beyond.
+of the five says that a better one may lie beyond. What is measured is kept in `--out`: a stopped run goes on.
 """
 
 import argparse
@@ -16,6 +16,8 @@ import math
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ from zoo.schema import AgentSpec, DataSpec, SFTSpec
 from zoo.trainers import loading, preflight, sft
 
 WAYS: dict[str, dict[str, Any]] = {"adamw": {}, "muon": {"optimizer": "muon"}}
-RATES = (3e-3, 1e-2, 3e-2)
+RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
 T95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}
 """Student's t at 97.5 % for so many seeds."""
 
@@ -33,10 +35,12 @@ T95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--seeds", type=int, default=3, choices=sorted(T95))
     parser.add_argument("--tasks", type=int, default=40)
     arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         found = _measure(arguments, Path(name))
     for way, row in found.items():
@@ -57,9 +61,14 @@ def _measure(arguments: argparse.Namespace, folder: Path) -> dict[str, dict[str,
     model = _model(folder / "model")
     found = {}
     for way in WAYS:
-        tried = {rate: _trained(folder, model, rows, way, rate, 0, arguments.steps)[0] for rate in RATES}
+
+        def run(rate: float, seed: int, way: str = way) -> tuple[dict[str, float], float]:
+            measure = partial(_trained, folder, model, rows, way, rate, seed, arguments.steps)
+            return _kept(arguments, f"{way}-{rate:g}-{seed}", measure)
+
+        tried = {rate: run(rate, 0)[0] for rate in RATES}
         rate = min(tried, key=lambda one: tried[one]["choose"])
-        runs = [_trained(folder, model, rows, way, rate, seed, arguments.steps) for seed in range(arguments.seeds)]
+        runs = [run(rate, seed) for seed in range(arguments.seeds)]
         losses = [losses["report"] for losses, _ in runs]
         half = T95[len(losses)] * statistics.stdev(losses) / math.sqrt(len(losses))
         mean = statistics.mean(losses)
@@ -73,6 +82,19 @@ def _measure(arguments: argparse.Namespace, folder: Path) -> dict[str, dict[str,
             "seconds": statistics.median(seconds for _, seconds in runs),
         }
     return found
+
+
+def _kept(
+    arguments: argparse.Namespace, name: str, measure: Callable[[], tuple[dict[str, float], float]]
+) -> tuple[dict[str, float], float]:
+    """What was measured once."""
+    file: Path = arguments.out / f"{name}-of-{arguments.steps}-steps-{arguments.tasks}-tasks.json"
+    if not file.is_file():
+        part = file.with_suffix(".part")
+        part.write_text(json.dumps(measure()), "utf-8")
+        part.replace(file)
+    losses, seconds = json.loads(file.read_text("utf-8"))
+    return losses, seconds
 
 
 def _trained(

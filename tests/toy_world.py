@@ -6,7 +6,7 @@ from itertools import product
 from random import Random
 from typing import Any
 
-from zoo.actions import Action
+from zoo.actions import Action, write
 from zoo.environments import ExpertStep, Split, Task
 from zoo.errors import EpisodeLost
 
@@ -79,6 +79,41 @@ class ToyWorld:
 
     def _screen(self) -> str:
         return "done" if self.done else self.colours[self.reached]
+
+
+class TellingToy(ToyWorld):
+    """After a wrong tap, the screen says which would have been right."""
+
+    told: bool = False
+
+    def reset(self, task: Task) -> str:
+        self.told = False
+        return super().reset(task)
+
+    def step(self, action: Action) -> str:
+        self.told = action != RIGHT
+        return super().step(action)
+
+    def _screen(self) -> str:
+        return f"{super()._screen()}: {write(RIGHT)}" if self.told else super()._screen()
+
+    def copy(self) -> Any:
+        other = TellingToy()
+        other.__dict__.update(self.__dict__)
+        return other
+
+
+class LongToy(ToyWorld):
+    """Four buttons in a row."""
+
+    @staticmethod
+    def draw_tasks(split: Split, count: int, seed: int) -> list[Task]:
+        return [task(four) for four in Random(seed).sample(list(product(COLOURS, repeat=4)), count)]
+
+    def copy(self) -> Any:
+        other = LongToy()
+        other.__dict__.update(self.__dict__)
+        return other
 
 
 class BreakableToy(ToyWorld):

@@ -1,32 +1,39 @@
 """One recipe run in several arms with several seeds, and a table of what was measured in each.
 
 `NAME.yaml` beside this file names a recipe, the arms (dotted overrides, as `recipes run --set` takes them), the metrics
-to compare and what is asked. Every arm and seed is a plain `recipes run` in one home, so that what is finished is not
-done again and what arms share is done once; stop it at any time, the same command goes on.
+to compare and what is asked. Every arm and seed is a `recipes run` in one home, so that what is finished is not done
+again and what arms share is done once; stop it at any time, the same command goes on.
 
-    python benchmarks/ablations/run.py distillation --seeds 3 --home runs/ablations
+    python benchmarks/ablations/run.py dual-lora --seeds 3 --home runs/ablations
 
-Printed, and written to `NAME.md`: a Markdown table. A rate is pooled over the seeds, with Wilson's 95 % interval, which
-takes the episodes as independent; any other metric is the mean of the seeds with the lowest and the highest.
+Small models are trained in less time than torch takes to load, so that a run is a fork of this process and its stages
+have none of their own. Printed, and written to `NAME.md`: a Markdown table. A rate is pooled over the seeds, with
+Wilson's 95 % interval, which takes the episodes as independent; any other metric is the mean of the seeds with the
+lowest and the highest. `curve` adds what a training stage logged step by step, and when it reached a level.
 """
 
 import argparse
+import io
 import json
+import multiprocessing
 import os
-import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
+from curves import Curve, of_arms
 
+from zoo import registry
+from zoo.cli import command
 from zoo.metrics import rate
 from zoo.recipe import load
+from zoo.worker import ENVIRONMENT
 
 HERE = Path(__file__).parent
-RECIPES = str(Path(sys.executable).with_name("recipes"))
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,7 @@ class Ablation:
     """Label -> overrides, `dotted.key=value`."""
     metrics: Mapping[str, str]
     """Label -> `stage:metric` of a record."""
+    curve: Curve | None
 
 
 def main() -> int:
@@ -52,10 +60,11 @@ def main() -> int:
     parser.add_argument("--set", dest="also", action="append", default=[], help="an override of every arm")
     options = parser.parse_args()
     ablation = read(HERE / f"{options.name}.yaml")
-    results = {
-        label: [run(ablation, [*overrides, *options.also], seed, options.home) for seed in range(options.seeds)]
-        for label, overrides in ablation.arms.items()
-    }
+    prepare(options.home)
+    results: dict[str, list[dict[str, Any]]] = {label: [] for label in ablation.arms}
+    for seed in range(options.seeds):  # every arm before the next seed: what is stopped has whole seeds
+        for label, overrides in ablation.arms.items():
+            results[label].append(run(ablation, [*overrides, *options.also], seed))
     text = report(ablation, results, options.also)
     (HERE / f"{options.name}.md").write_text(text, "utf-8")
     print(text)
@@ -69,7 +78,9 @@ def read(file: Path) -> Ablation:
         label: [f"{key}={json.dumps(value)}" for key, value in (arm or {}).items()]
         for label, arm in given["arms"].items()
     }
-    ablation = Ablation(file.stem, given["question"], (file.parent / given["recipe"]).resolve(), arms, given["metrics"])
+    curve = Curve(**given["curve"]) if "curve" in given else None
+    recipe = (file.parent / given["recipe"]).resolve()
+    ablation = Ablation(file.stem, given["question"], recipe, arms, given["metrics"], curve)
     for overrides in arms.values():
         stages = load(ablation.recipe, overrides).recipe.stages
         if missing := {place.partition(":")[0] for place in ablation.metrics.values()} - stages.keys():
@@ -79,16 +90,33 @@ def read(file: Path) -> Ablation:
     return ablation
 
 
-def run(ablation: Ablation, overrides: Sequence[str], seed: int, home: Path) -> dict[str, Any]:
-    """One arm with one seed; stage -> what its record measured."""
+def prepare(home: Path) -> None:
+    """Where runs are kept, and stages without processes of their own."""
+    os.environ.update({**ENVIRONMENT, **os.environ, "EDGEZOO_HOME": str(home.resolve())})
+    for kind, entry in registry.STAGES.items():
+        registry.STAGES[kind] = replace(entry, isolated=False)
+    for module in ("torch", "trl", "peft", "transformers.models.auto.modeling_auto"):
+        __import__(module)  # once, for every fork
+
+
+def run(ablation: Ablation, overrides: Sequence[str], seed: int) -> dict[str, Any]:
+    """One arm with one seed, in a fork; stage -> its folder and what its record measured."""
     sets = [part for override in [*overrides, f"seed={seed}"] for part in ("--set", override)]
-    command = [RECIPES, "run", str(ablation.recipe), *sets, "--no-push", "--json"]
-    done = subprocess.run(
-        command, env={**os.environ, "EDGEZOO_HOME": str(home.resolve())}, stdout=subprocess.PIPE, text=True, check=False
-    )
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with {done.returncode}")
-    return {name: stage["metrics"] for name, stage in json.loads(done.stdout.splitlines()[-1])["stages"].items()}
+    arguments = ["run", str(ablation.recipe), *sets, "--no-push", "--json"]
+    with multiprocessing.get_context("fork").Pool(1) as fork:
+        printed = fork.apply(_printed, (arguments, seed))
+    stages: dict[str, Any] = json.loads(printed.splitlines()[-1])["stages"]
+    return stages
+
+
+def _printed(arguments: Sequence[str], seed: int) -> str:
+    """What a command prints; with a seed, since an adapter's first numbers are drawn before its trainer seeds."""
+    import torch
+
+    torch.manual_seed(seed)
+    with redirect_stdout(io.StringIO()) as printed:
+        command.main(args=list(arguments), standalone_mode=False)
+    return printed.getvalue()
 
 
 def report(ablation: Ablation, results: Mapping[str, Sequence[Mapping[str, Any]]], also: Sequence[str]) -> str:
@@ -103,12 +131,18 @@ def report(ablation: Ablation, results: Mapping[str, Sequence[Mapping[str, Any]]
     for label, seeds_of_arm in results.items():
         cells = [cell([found(one, place) for one in seeds_of_arm]) for place in ablation.metrics.values()]
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
+    if ablation.curve:
+        lines += of_arms(ablation.curve, {label: _folders(ablation.curve, arm) for label, arm in results.items()})
     return "\n".join(lines) + "\n"
+
+
+def _folders(curve: Curve, runs: Iterable[Mapping[str, Any]]) -> list[Path]:
+    return [Path(stages[curve.stage]["folder"]) for stages in runs]
 
 
 def found(stages: Mapping[str, Any], place: str) -> Mapping[str, Any] | None:
     stage, _, metric = place.partition(":")
-    value: Mapping[str, Any] | None = stages.get(stage, {}).get(metric)
+    value: Mapping[str, Any] | None = stages.get(stage, {}).get("metrics", {}).get(metric)
     return value
 
 
