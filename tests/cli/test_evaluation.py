@@ -35,7 +35,7 @@ def test_the_expert_solves_everything_and_the_tables_lie_beside_the_episodes(rec
     result = recipes("eval", "expert", "--episodes", 12, "--out", tmp_path / "out", "--json")
     assert (success(result)["value"], success(result)["n"]) == (1.0, 12)
     assert {file.name for file in (tmp_path / "out").iterdir()} == {
-        EPISODES_NAME, "settings.json", "table.csv", "table.xlsx",
+        EPISODES_NAME, "settings.json", "table.csv", "table.xlsx", ".episodes.lock",
     }  # fmt: skip
     assert "Sub-SR" in result.stderr
 

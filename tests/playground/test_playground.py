@@ -83,7 +83,8 @@ def test_a_stopped_evaluation_goes_on_where_it_was_and_ends_with_the_same(tmp_pa
 
 
 def test_a_log_of_other_settings_is_refused(tmp_path):
-    EpisodeLog(tmp_path, {"model": "a", "seed": 1})
+    with EpisodeLog(tmp_path, {"model": "a", "seed": 1}).held():
+        pass
     with pytest.raises(DataError, match=r"seed: 1 there, 2 now"):
         EpisodeLog(tmp_path, {"model": "a", "seed": 2})
 

@@ -68,11 +68,13 @@ def evaluate(model: str, **options: Any) -> None:
     tasks = choose_tasks(spec, options["split"], options["tasks"], options["episodes"], options["seed"])
     log = EpisodeLog(folder, settings)
     console = Console(stderr=True)
-    with _answerer(model, spec, options) as answer, bar(console, len(tasks)) as progress:
-        session = Session(spec, tasks, answer, log, options["batch"], _judge(options), options["pictures"])
-        records = session.run(progress)
-    write_csv(records, folder / "table.csv")
-    write_xlsx(records, folder / "table.xlsx")
+    # Held before a model is loaded: that somebody else writes these episodes is said at once.
+    with log.held():
+        with _answerer(model, spec, options) as answer, bar(console, len(tasks)) as progress:
+            session = Session(spec, tasks, answer, log, options["batch"], _judge(options), options["pictures"])
+            records = session.run(progress)
+        write_csv(records, folder / "table.csv")
+        write_xlsx(records, folder / "table.xlsx")
     console.print(score_table(records), soft_wrap=True)
     console.print(f"episodes and tables: {folder}", soft_wrap=True, highlight=False)
     if options["as_json"]:

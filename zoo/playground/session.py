@@ -51,7 +51,14 @@ class Session:
     """Whether each screen is also kept as a PNG, where the world can draw it."""
 
     def run(self, progress: Progress = no_progress) -> list[EpisodeRecord]:
-        """Play the tasks that have no episode yet; all episodes, in the order of the tasks."""
+        """Play the tasks that have no episode yet; all episodes, in the order of the tasks.
+
+        Raises DataError when another process writes the log.
+        """
+        with self.log.held():
+            return self._run(progress)
+
+    def _run(self, progress: Progress) -> list[EpisodeRecord]:
         left = [number for number in range(len(self.tasks)) if number not in self.log.finished]
         done = len(self.tasks) - len(left)
         pictures = _Pictures(self.spec, self.log.folder) if self.pictures else None
