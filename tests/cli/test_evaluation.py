@@ -1,5 +1,6 @@
 import json
 
+import exported_onnx
 import pytest
 from click.testing import CliRunner
 from openai_server import serving
@@ -8,6 +9,7 @@ from PIL import Image
 from zoo.actions import Action, write_answer
 from zoo.cli import command
 from zoo.playground import EPISODES_NAME
+from zoo.playground.episodes import read_episodes
 
 
 @pytest.fixture
@@ -53,6 +55,23 @@ def test_a_checkpoint_folder_is_evaluated_and_its_tokens_are_counted(recipes, ti
     measured = last_json(recipes("eval", tiny_llama, "--episodes", 3, *flags))["table"][0]["measures"]
     assert measured["prompt_tokens_per_step"]["value"] > 50
     assert measured["tokens_per_step"]["value"] <= 8
+
+
+def said(folder):
+    return [[step.answer for step in record.steps] for record in read_episodes(folder / EPISODES_NAME)]
+
+
+def test_an_onnx_folder_acts_as_its_checkpoint_does(recipes, tiny_llama, tmp_path):
+    export = exported_onnx.make(tiny_llama, tmp_path, ("fp32",))
+    flags = ("--episodes", 3, "--batch", 1, "--set", "rounds=2", "--set", "answer_tokens=8", "--threads", 1, "--json")
+    result = recipes("eval", export.folder, *flags, "--out", tmp_path / "onnx")
+    recipes("eval", export.checkpoint, *flags, "--device", "cpu", "--out", tmp_path / "torch")
+    answers = said(tmp_path / "onnx")
+    assert answers == said(tmp_path / "torch")
+    assert len({answer for episode in answers for answer in episode}) > 1
+    measured = last_json(result)["table"][0]["measures"]
+    assert (measured["success_rate"]["n"], measured["tokens_per_step"]["n"]) == (3, sum(map(len, answers)))
+    assert measured["prompt_tokens_per_step"]["value"] > 50
 
 
 def test_an_endpoint_acts_and_another_judges(recipes, monkeypatch, tmp_path):

@@ -75,7 +75,7 @@ def evaluate(model: str, **options: Any) -> None:
             records = session.run(progress)
         write_csv(records, folder / "table.csv")
         write_xlsx(records, folder / "table.xlsx")
-    console.print(score_table(records), soft_wrap=True)
+    console.print(score_table(records, console.width))
     console.print(f"episodes and tables: {folder}", soft_wrap=True, highlight=False)
     if options["as_json"]:
         click.echo(json.dumps(_result(model, folder, records)))

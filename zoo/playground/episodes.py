@@ -1,8 +1,8 @@
 """Played episodes on disk: one JSON line each, appended as they end, so that a stopped evaluation goes on.
 
 A log belongs to one set of settings; others are refused, since their numbers must not be mixed. One process at a time
-writes it. Anybody may read it meanwhile: what follows the last line break is being written, or was cut off by a kill, and
-is no episode.
+writes it. Anybody may read it meanwhile: what follows the last line break is no episode, since it is being written, or
+was cut off by a kill.
 """
 
 import json
