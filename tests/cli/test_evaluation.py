@@ -1,4 +1,5 @@
 import json
+import sys
 
 import exported_onnx
 import pytest
@@ -8,6 +9,8 @@ from PIL import Image
 
 from zoo.actions import Action, write_answer
 from zoo.cli import command
+from zoo.errors import DataError, EnvironmentFailure
+from zoo.exports.gguf import convert
 from zoo.playground import EPISODES_NAME
 from zoo.playground.episodes import read_episodes
 
@@ -61,13 +64,15 @@ def said(folder):
     return [[step.answer for step in record.steps] for record in read_episodes(folder / EPISODES_NAME)]
 
 
-def test_an_onnx_folder_acts_as_its_checkpoint_does(recipes, tiny_llama, tmp_path):
+def test_an_onnx_folder_and_a_gguf_act_as_their_checkpoint_does(recipes, tiny_llama, tmp_path):
     export = exported_onnx.make(tiny_llama, tmp_path, ("fp32",))
+    convert(export.checkpoint, tmp_path / "model-F32.gguf", "f32")
     flags = ("--episodes", 3, "--batch", 1, "--set", "rounds=2", "--set", "answer_tokens=8", "--threads", 1, "--json")
     result = recipes("eval", export.folder, *flags, "--out", tmp_path / "onnx")
     recipes("eval", export.checkpoint, *flags, "--device", "cpu", "--out", tmp_path / "torch")
+    recipes("eval", tmp_path / "model-F32.gguf", *flags, "--out", tmp_path / "gguf")
     answers = said(tmp_path / "onnx")
-    assert answers == said(tmp_path / "torch")
+    assert answers == said(tmp_path / "torch") == said(tmp_path / "gguf")
     assert len({answer for episode in answers for answer in episode}) > 1
     measured = last_json(result)["table"][0]["measures"]
     assert (measured["success_rate"]["n"], measured["tokens_per_step"]["n"]) == (3, sum(map(len, answers)))
@@ -136,3 +141,16 @@ def test_a_trace_becomes_a_picture_that_moves_of_what_was_kept_and_nothing_from_
     recipes("eval", "expert", "--episodes", 1, "--out", tmp_path / "bare")
     with pytest.raises(Exception, match="has no pictures"):
         recipes("trace", tmp_path / "bare", "--episode", 0, "--gif", gif)
+
+
+def test_what_the_tables_need_is_asked_for_before_anything_is_played(recipes, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(EnvironmentFailure, match=r"pip install 'edgezoo\[eval\]'"):
+        recipes("eval", "expert", "--episodes", 1, "--out", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_trace_of_an_evaluation_without_an_episode_yet_says_so(recipes, tmp_path):
+    (tmp_path / EPISODES_NAME).write_text('{"number": 0, "ta')
+    with pytest.raises(DataError, match="holds no episode yet"):
+        recipes("trace", tmp_path)

@@ -57,9 +57,10 @@ def test_no_line_is_wider_than_the_terminal_and_no_cell_is_cut(width):
 def test_a_wide_terminal_shows_everything_and_a_judge_only_where_one_was_asked():
     assert drawn(RECORDS, 120)[0].split()[-3:] == ["valid", "%", "prompt"]
     judged = [record(at, True, "clock", 2, verdict=at > 0) for at in range(4)]
-    head, first, *_ = drawn(judged, 140)
-    assert "judge agrees %" in head
-    assert "75.0 30..95" in first
+    for width in (80, 140):
+        head, first, *_ = drawn(judged, width)
+        assert "judge agrees %" in head
+        assert "75.0 30..95" in first
 
 
 def test_a_measure_without_a_sample_in_one_group_leaves_its_cell_empty():

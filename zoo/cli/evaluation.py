@@ -58,8 +58,9 @@ def evaluate(model: str, **options: Any) -> None:
     `expert` or `random`. Success is decided by the state of the world. Without --out, the same settings go on in the
     same folder.
     """
-    from zoo.playground import EpisodeLog, Session, choose_tasks, write_csv, write_xlsx
+    from zoo.playground import EpisodeLog, Session, choose_tasks, require_xlsx, write_csv, write_xlsx
 
+    require_xlsx()
     # A polite kill ends it as Ctrl-C does: browsers are closed, and what was played stays.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     spec = _agent(options["recipe"], options["world"], options["changes"])

@@ -21,10 +21,10 @@ _COLUMNS = {
     "sub_goal_rate": "Sub-SR",
     "reversed_redundancy": "RRR",
     "reasonable_operations": "ROR",
+    "judge_agreement": "judge agrees %",
     "steps_per_episode": "steps",
     "seconds_per_step": "s/step",
     "tokens_per_step": "tokens",
-    "judge_agreement": "judge agrees %",
     "valid_action_rate": "valid %",
     "prompt_tokens_per_step": "prompt",
 }
