@@ -80,7 +80,8 @@ def test_from_until_and_only_leave_what_their_words_say(tmp_path: Path) -> None:
     assert selected(stages, first="sft") == ["sft", "merged", "score"]
     assert selected(stages, last="sft") == ["rows", "sft"]
     assert selected(stages, first="sft", last="merged") == ["sft", "merged"]
-    assert selected(stages, only="merged") == ["merged"]
+    assert selected(stages, only=["merged"]) == ["merged"]
+    assert selected(stages, only=["score", "sft"]) == ["sft", "score"]
     assert lineage(stages, "merged") == ["rows", "sft"]
 
 

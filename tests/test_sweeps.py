@@ -167,3 +167,22 @@ def test_a_gate_that_no_merge_keeps_stops_the_run_with_the_table_and_the_plot(tm
         run(spec, ctx)
     assert (ctx.scratch / PLOT_NAME).is_file()
     assert not list(ctx.out.iterdir())
+
+
+def test_what_is_wrong_with_a_swept_merge_is_said_once_and_under_its_own_name(tmp_path: Path) -> None:
+    wrong = RECIPE.replace("dtype: float32", "dtype: bfloat16").replace(
+        "weight: 0.5}}\n    sweep", "wieght: 1}}\n    sweep"
+    )
+    with pytest.raises(RecipeError) as told:
+        loaded(tmp_path, wrong.replace("values: [0.7, 1]", "values: [0.5, 0.7, 1]"))
+    shown = [(problem.where, problem.what.partition(":")[0]) for problem in told.value.problems]
+    assert shown == [
+        ("swept.yaml:13", "merged.mergekit.dtype"),
+        ("swept.yaml:16", "merged.mergekit.models.1.parameters.wieght"),
+    ]
+
+
+def test_a_score_of_every_candidate_is_wrong_once(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError) as told:
+        loaded(tmp_path, RECIPE.replace("kind: evaluate, tasks: 5", "kind: evaluate, taks: 5"))
+    assert [problem.what for problem in told.value.problems] == ["unknown key 'taks' in stages.merged-general"]

@@ -4,7 +4,7 @@ A key is the digest of a stage's kind and its version, its settings with their d
 it reads. Names, comments, the order of keys, paths, devices and library versions are not in it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,15 +73,15 @@ def plan(recipe: Recipe, identify: Identify, texts: str = "") -> list[PlannedSta
 
 
 def selected(
-    stages: list[PlannedStage], *, first: str | None = None, last: str | None = None, only: str | None = None
+    stages: list[PlannedStage], *, first: str | None = None, last: str | None = None, only: Collection[str] = ()
 ) -> list[str]:
     """The names that `--from`, `--until` and `--only` leave, in running order.
 
-    `first` leaves itself and what rests on it, `last` itself and what it rests on, `only` itself alone.
+    `first` leaves itself and what rests on it, `last` itself and what it rests on, `only` those that it names.
     """
-    if only:
-        return [only]
     names = [stage.name for stage in stages]
+    if only:
+        return [name for name in names if name in only]
     if first:
         names = [name for name in names if name == first or first in lineage(stages, name)]
     if last:

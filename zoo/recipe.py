@@ -63,7 +63,7 @@ def load(path: Path, overrides: Sequence[str] = (), *, tiny: bool = False) -> Lo
     raw = _swept(raw)
     recipe = _typed(raw)
     if problems := check.problems(recipe, raw.where, tiny=tiny):
-        raise RecipeError(problems)
+        raise RecipeError(sweeps.as_written(problems, raw.data["stages"]))
     return LoadedRecipe(recipe, path, texts, raw, tuple(overrides), tiny)
 
 
@@ -191,7 +191,7 @@ def _typed(raw: Source) -> Recipe:
             if spec := _typed_stage(str(name), settings, raw, problems):
                 typed[str(name)] = spec
     if problems or recipe is None:
-        raise RecipeError(problems)
+        raise RecipeError(sweeps.as_written(problems, stages if isinstance(stages, dict) else {}))
     return recipe.model_copy(update={"stages": typed})
 
 

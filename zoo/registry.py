@@ -68,7 +68,7 @@ STAGES: dict[str, StageEntry] = {
     "publish": StageEntry(
         "zoo.schema:PublishSpec",
         "zoo.publish:run",
-        4,
+        5,
         "publication",
         "cards",
         ("matplotlib",),

@@ -4,14 +4,16 @@
 `merged-general` and `merged-specialist` for the scores that count as whole, and `merged` itself: the choice.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from zoo.errors import Problem
 from zoo.schema import SweepScore, SweepSpec
 from zoo.source import Place, Source
 
-__all__ = ["expanded", "place_of"]
+__all__ = ["as_written", "expanded", "place_of"]
 
 
 def place_of(name: str) -> Place:
@@ -37,6 +39,21 @@ def expanded(raw: Source, name: str, sweep: SweepSpec) -> Source:
     before = {key: value for key, value in raw.data["stages"].items() if key != name}
     marks = {**raw.marks, **dict(_marks(raw, name, stages))}
     return replace(raw, data={**raw.data, "stages": {**before, **stages}}, marks=marks)
+
+
+def as_written(problems: Sequence[Problem], stages: Mapping[str, Any]) -> list[Problem]:
+    """Problems in the words of the recipe as somebody wrote it: each candidate of a sweep repeats what is wrong with
+    the merge, and nobody wrote the candidates' names. `stages`: the recipe's, swept ones written out."""
+    names: dict[str, str] = {}
+    for name, settings in stages.items():
+        if isinstance(settings, dict) and settings.get("kind") == "choose":
+            labels = [str(ref).removeprefix("stage:") for ref in settings.get("candidates") or ()]
+            names |= {label: name for label in labels if label.startswith(f"{name}-")}
+    if not names:
+        return list(problems)
+    candidate = re.compile(rf"\b({'|'.join(map(re.escape, sorted(names, key=len, reverse=True)))})(?![\w])")
+    said = (replace(one, what=candidate.sub(lambda found: names[found[0]], one.what)) for one in problems)
+    return list(dict.fromkeys(said))
 
 
 def _label(value: float) -> str:

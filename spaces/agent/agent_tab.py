@@ -24,7 +24,7 @@ __all__ = ["AgentTab"]
 _SESSION_SECONDS = 1800
 _VISITORS = 24
 """Episodes at once; more wait in Gradio's queue. They take turns computing, step by step."""
-_CHIPS = 8
+_CHIPS = 12
 
 
 class AgentTab:

@@ -2,7 +2,10 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
+from threading import Thread
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from course import expert_course
@@ -24,6 +27,8 @@ ENDPOINT = "An OpenAI-compatible endpoint"
 _LOG = logging.getLogger("space.endpoints")
 _QUEUE_SECONDS = 0.5
 _LONGEST = 200
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -73,8 +78,7 @@ class Answerers:
             return
         chat = chat_of(self.spec, situation)
         if name == ENDPOINT:
-            yield Loading("Asking the endpoint")
-            yield self._endpoint(chat, endpoint)
+            yield from self._endpoint(chat, endpoint, seconds, stopped)
             return
         grammar = grammar_for(self.spec, chat) if self.spec.constrained else None
         yield from self.model(name, chat, self.spec.answer_tokens, grammar, seconds=seconds, stopped=stopped)
@@ -115,16 +119,27 @@ class Answerers:
         answer = way[len(done)] if on_way else situation.environment.expert().answer(self.spec.style)
         return Said(answer, 0, 0, None, 0.0, 0.0, (), 0)
 
-    def _endpoint(self, chat: Chat, choice: EndpointChoice) -> Said:
+    def _endpoint(
+        self, chat: Chat, choice: EndpointChoice, seconds: float, stopped: Callable[[], bool]
+    ) -> Iterator[Loading | Said]:
+        """Asked in a thread of its own: a server that is busy is asked again for many seconds, and a stop must not wait
+        for it. What comes after a stop is thrown away."""
         url = self._allowed(choice.url)
+        named = Endpoint(url, choice.model[:_LONGEST] or "default", parallel=1, answer_seconds=seconds)
+        asked = _begun(lambda: ask_endpoint(self.spec, named)([chat])[0])
+        while not asked.done():
+            if stopped():
+                return
+            yield Loading("Asking the endpoint")
+            wait([asked], _QUEUE_SECONDS)
         try:
-            (said,) = ask_endpoint(self.spec, Endpoint(url, choice.model[:_LONGEST] or "default", parallel=1))([chat])
+            said = asked.result()
         except ModelError as error:
             _LOG.warning("%s", error)
             if self.settings.local:
                 raise
             raise ModelError("the endpoint did not answer as OpenAI's chat completions do") from error
-        return Said(said.text, said.tokens, said.prompt_tokens, None, said.seconds, said.seconds, (), 0)
+        yield Said(said.text, said.tokens, said.prompt_tokens, None, said.seconds, said.seconds, (), 0)
 
     def _allowed(self, url: str) -> str:
         """Raises ModelError for an address that this page may not ask: it would be asked from inside the machine."""
@@ -140,3 +155,17 @@ class Answerers:
         if not self.settings.local and (parts.scheme != "https" or not hosts & set(known)):
             raise ModelError(f"this page asks these hosts only, over https: {', '.join(known)}")
         return url
+
+
+def _begun(work: Callable[[], T]) -> "Future[T]":
+    """What comes of some work in a thread that holds nobody up, not even the end of the page."""
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except Exception as error:  # whoever waits for the result gets it
+            future.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return future

@@ -1,7 +1,7 @@
 """The second tab: files of this model, and others of the zoo, side by side on the same work."""
 
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from functools import partial
 from html import escape
 from pathlib import Path
@@ -15,6 +15,7 @@ from compare_view import bars, conditions, replay, table
 from keepsake import link
 from measuring import Column, Comparison
 from model_process import CONTEXT
+from neighbours import others
 from stored_figures import latency_table, published_tables
 from tasks import Tasks
 from workload import LONGEST_PROMPT, Workload, of_prompt, of_task
@@ -50,19 +51,20 @@ class CompareTab:
     """The tab's parts and what happens to them."""
 
     def __init__(
-        self, answerers: Answerers, tasks: Tasks, folder: Path, title: str, latency: StageRecord | None
+        self, answerers: Answerers, tasks: Tasks, folder: Path, title: str, latencies: Sequence[StageRecord]
     ) -> None:
         self.answerers, self.tasks, self.title = answerers, tasks, title
-        self.names = list(answerers.shelf.models)
-        self._build(folder, latency)
+        self._build(folder, latencies)
         self._connect()
 
-    def _build(self, folder: Path, latency: StageRecord | None) -> None:
+    def _build(self, folder: Path, latencies: Sequence[StageRecord]) -> None:
         self.held = gr.State(None, time_to_live=_SESSION_SECONDS, delete_callback=_leave)
-        gr.HTML(latency_table(latency), elem_classes="figures")
+        gr.HTML(latency_table(latencies), elem_classes="figures")
         with gr.Row(elem_id="asked", equal_height=False):
             with gr.Column(min_width=260):
-                self.models = gr.CheckboxGroup(self.names, value=self.names[:2], label="Side by side", elem_id="sides")
+                names = self.names
+                self.models = gr.CheckboxGroup(names, value=names[:2], label="Side by side", elem_id="sides")
+                self.more = gr.Button("Others of the zoo", size="sm", min_width=140)
             with gr.Column(min_width=260):
                 self.work = gr.Radio([_SCREENS, _PROMPTED], value=_SCREENS, label="The work")
                 self.task = gr.Dropdown(
@@ -100,9 +102,25 @@ class CompareTab:
         asked = [self.held, self.models, self.work, self.task, self.prompt, self.rounds, self.tokens]
         self.run.click(self._compare, asked, parts, concurrency_limit=_VISITORS, concurrency_id="comparisons", **hidden)
         self.stop.click(_leave, [self.held], None, **hidden)
+        self.more.click(self._others, None, [self.models, self.run], **hidden)
         self.work.input(_asked, [self.work], [self.task, self.prompt, self.tokens], **hidden)
         self.csv.click(_csv, [self.held], [self.saved], **hidden)
         self.picture.click(partial(_picture, self.title), [self.held], [self.saved], **hidden)
+
+    @property
+    def names(self) -> list[str]:
+        """The models that can be compared now."""
+        return list(self.answerers.shelf.models)
+
+    def _others(self) -> tuple[Any, Any]:
+        """What else the Hub's index lists, to be chosen beside this page's own."""
+        try:
+            added = self.answerers.shelf.add(others(self.answerers.settings))
+        except ZooError as error:
+            gr.Info(f"{error}.")
+            return gr.skip(), gr.skip()
+        gr.Info(f"Added: {', '.join(added)}." if added else "The zoo has no other file that can be opened here.")
+        return gr.CheckboxGroup(self.names), gr.Button(interactive=bool(self.names))
 
     def _compare(
         self, held: Held | None, names: list[str], work: str, task: str, prompt: str, rounds: float, tokens: float

@@ -40,7 +40,7 @@ def by_stage(settings: SpaceSettings, records: Mapping[str, StageRecord]) -> str
     last = list(found.values())[-1]
     split = escape(str(last.notes.get("split", "unknown tasks")))
     return (
-        f"<h2>Success by stage</h2><p class='quiet'>Decided by the state of the phone, never by the text, on {split}; "
+        f"<h2>Success by stage</h2><p class='quiet'>Decided by the state of the world, never by the text, on {split}; "
         f"in brackets the 95 % interval.</p><div class='bars'><figure>{lines}</figure></div>{record_line(last)}"
     )
 
@@ -65,13 +65,18 @@ def by_app(settings: SpaceSettings, records: Mapping[str, StageRecord]) -> str:
 
 def by_file(settings: SpaceSettings, records: Mapping[str, StageRecord]) -> str:
     """What each exported file kept of the checkpoint."""
-    verify = records.get(settings.verify)
-    files = [model for model in settings.models if model.own]
+    files = [model for model in settings.models if model.own and model.runtime != "torch"]
     if not files:
         return ""
-    rows = [_file_row(model, verify, settings, records) for model in files]
+    looked = {
+        runtime: records[name]
+        for runtime, name in (("gguf", settings.verify), ("onnx", settings.onnx_verify))
+        if name in records
+    }
+    rows = [_file_row(model, looked.get(model.runtime), settings, records) for model in files]
     heads = ["file", "MB", *_FIDELITY.values(), "success"]
-    beneath = record_line(verify) if verify else "<p class='quiet'>No file was compared with the checkpoint.</p>"
+    lines = "".join(record_line(verify) for verify in looked.values())
+    beneath = lines or "<p class='quiet'>No file was compared with the checkpoint.</p>"
     return f"<h2>By file, against the trained checkpoint</h2>{table_html(heads, rows)}{beneath}"
 
 
@@ -92,6 +97,8 @@ def _file_row(
 def _kept(metric: Metric | None, figure: str) -> str:
     if metric is None:
         return NOT_RUN
+    if figure in ("top1", "same_action"):
+        return f"{100 * metric.value:.3g} %"
     return f"{metric.value:.2g}" if figure == "mean_kl" else f"{metric.value:.4g}"
 
 
@@ -106,11 +113,12 @@ def uses(settings: SpaceSettings) -> str:
     links = "".join(f'<li><a href="{hub}/{name}">{escape(name)}</a></li>' for name in names)
     if not names:
         return "<h2>Where it is</h2><p class='quiet'>This run was not published.</p>"
-    file = next((one for one in settings.models if one.repository and one.runtime == "gguf"), None)
+    files = [one for one in settings.models if one.own and one.repository and one.runtime == "gguf"]
+    file = next((one for one in files if one.recommended), files[0] if files else None)
     lines = []
     if file is not None:
         lines = [
-            f'recipes act "turn on Bluetooth" --model {file.repository}:{file.type or file.file}',
+            _act_line(settings, file),
             f"llama-cli -hf {file.repository}:{(file.type or 'q8_0').upper()}",
             f"hf download {file.repository} {file.file}",
         ]
@@ -118,6 +126,12 @@ def uses(settings: SpaceSettings) -> str:
         lines.append(f'transformers.pipeline("text-generation", "{settings.repository}")')
     code = "".join(f"<pre><code>{escape(line)}</code></pre>" for line in lines)
     return f"<h2>Where it is</h2><ul class='links'>{links}</ul><h2>In one line</h2>{code}"
+
+
+def _act_line(settings: SpaceSettings, file: SpaceModel) -> str:
+    """The command that lets it act; a task in words is of the phone."""
+    task = '"turn on Bluetooth" ' if settings.agent.world.startswith("phone") else ""
+    return f"recipes act {task}--model {file.repository}:{file.type or file.file}"
 
 
 def _bar(label: str, metric: Metric | None, said: str = "") -> str:

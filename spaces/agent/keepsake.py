@@ -5,6 +5,7 @@ import json
 from dataclasses import asdict
 from html import escape
 from io import BytesIO
+from itertools import count
 from typing import Any
 
 from course import Over
@@ -19,6 +20,7 @@ _FRAME_MILLISECONDS, _LAST_MILLISECONDS = 1100, 2600
 _CAPTION = 96
 _RED = (226, 28, 68)
 _LINE_CHARACTERS = 40
+_NUMBERS = count(1)
 
 
 def as_data(visit: Visit) -> dict[str, Any]:
@@ -49,19 +51,23 @@ def as_gif(visit: Visit) -> bytes:
     """The episode as a picture that moves: a frame a step with what it does, and the last screen."""
     from PIL import Image
 
-    count = len(visit.answers)
-    frames = [_frame(visit, step) for step in range(count + 1)]
+    steps = len(visit.answers)
+    frames = [_frame(visit, step) for step in range(steps + 1)]
     palette = [frame.convert("P", palette=Image.Palette.ADAPTIVE, colors=96) for frame in frames]
     out = BytesIO()
-    durations = [*[_FRAME_MILLISECONDS] * count, _LAST_MILLISECONDS]
+    durations = [*[_FRAME_MILLISECONDS] * steps, _LAST_MILLISECONDS]
     palette[0].save(out, "GIF", save_all=True, append_images=palette[1:], duration=durations, loop=0)
     return out.getvalue()
 
 
 def link(name: str, kind: str, content: bytes) -> str:
-    """An address that holds the file itself; the page's script saves it as a download."""
+    """An address that holds the file itself; the page's script saves it as a download.
+
+    No two are alike: the browser is told of what changed, and who saves the same episode twice wants two files.
+    """
     data = base64.b64encode(content).decode("ascii")
-    return f'<a download="{escape(name, quote=True)}" href="data:{kind};base64,{data}">{escape(name)}</a>'
+    said = escape(name, quote=True)
+    return f'<a data-number="{next(_NUMBERS)}" download="{said}" href="data:{kind};base64,{data}">{said}</a>'
 
 
 def json_link(visit: Visit) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from shelf import Shelf
 from tasks import Tasks, playable
 from turns import Turns
 
+from zoo.records import StageRecord
+from zoo.schema import AgentSpec
 from zoo.space import RECIPE_NAME, SpaceSettings, read_records, read_settings
 
 __all__ = ["build", "serve"]
@@ -26,6 +29,7 @@ _THREADS = 80
 _SESSIONS = 200
 _UPLOAD_BYTES = "64kb"
 _HOUR = 3600
+_LOOPBACK = "127.0.0.1"
 
 
 def serve(folder: Path) -> None:
@@ -53,7 +57,7 @@ def build(settings: SpaceSettings, folder: Path, shelf: Shelf) -> gr.Blocks:
             with gr.Tab("Watch it act", id="agent"):
                 agent = AgentTab(answerers, tasks, folder)
             with gr.Tab("Side by side", id="compare"):
-                CompareTab(answerers, tasks, folder, settings.title, records.get(settings.latency))
+                CompareTab(answerers, tasks, folder, settings.title, _latencies(settings, records))
             with gr.Tab("Its numbers", id="figures"):
                 figures_tab(settings, records, _recipe(folder))
         gr.HTML(_foot(settings), elem_id="foot")
@@ -76,6 +80,8 @@ def looks(folder: Path) -> dict[str, Any]:
         "state_session_capacity": _SESSIONS,
         "enable_monitoring": False,
         "quiet": True,
+        # Gradio ends a page that does not hear itself within three seconds, which a busy machine cannot promise.
+        "_frontend": False,
     }
 
 
@@ -110,7 +116,12 @@ def _theme() -> Any:
 
 def _host() -> str:
     """Loopback, unless the Hub runs it: there a Space listens to the outside, as its environment says."""
-    return os.environ.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if os.environ.get("SPACE_ID") else "127.0.0.1")  # noqa: S104
+    everywhere = "0.0.0.0"  # noqa: S104 - in a Space's container, which only the Hub's own proxy reaches
+    return os.environ.get("GRADIO_SERVER_NAME") or (everywhere if os.environ.get("SPACE_ID") else _LOOPBACK)
+
+
+def _latencies(settings: SpaceSettings, records: Mapping[str, StageRecord]) -> list[StageRecord]:
+    return [records[name] for name in (settings.latency, settings.onnx_latency) if name in records]
 
 
 def _recipe(folder: Path) -> str | None:
@@ -120,13 +131,20 @@ def _recipe(folder: Path) -> str | None:
 
 def _head(settings: SpaceSettings) -> str:
     tiny = '<p class="tiny">A tiny twin: its models have two layers and know nothing.</p>' if settings.tiny else ""
-    fallback = ""
-    if playable(settings.agent) is not settings.agent:
-        fallback = (
-            f'<p class="tiny">This agent was made for the world “{escape(settings.agent.world)}”, which a page cannot '
-            "hold; here it acts on the embedded phone.</p>"
+    return f"<h1>{escape(settings.title)}</h1><p>{escape(settings.summary)}</p>{tiny}{_otherwise(settings.agent)}"
+
+
+def _otherwise(agent: AgentSpec) -> str:
+    """What is otherwise on this page than where the agent was made."""
+    told = []
+    if playable(agent).world != agent.world:
+        told.append(
+            f"This agent was made for the world “{escape(agent.world)}”, which a page cannot hold; here it acts on the "
+            "embedded phone, and how it does there is no measure of it."
         )
-    return f"<h1>{escape(settings.title)}</h1><p>{escape(settings.summary)}</p>{tiny}{fallback}"
+    if agent.pictures != "none":
+        told.append("This agent looks at screenshots; here it reads the words of the screen.")
+    return "".join(f'<p class="tiny">{sentence}</p>' for sentence in told)
 
 
 def _foot(settings: SpaceSettings) -> str:

@@ -4,6 +4,11 @@ const play = () => {
   const mine = ++running;
   const boxes = [...element.querySelectorAll('pre[data-pieces]')].map((box) => ({ box, pieces: JSON.parse(box.dataset.pieces) }));
   if (!boxes.length) return;
+  for (const { box, pieces } of boxes) { // all of its room from the start: what stands beneath must not move while it talks
+    box.style.minHeight = '';
+    box.textContent = pieces.map(([text]) => text).join('');
+    box.style.minHeight = `${box.offsetHeight}px`;
+  }
   const start = performance.now();
   const draw = () => {
     if (mine !== running) return;

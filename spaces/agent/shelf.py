@@ -3,10 +3,9 @@
 Fetching is shown while it goes on. Failures are said in our words; folders of the machine are not named.
 """
 
-import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -14,19 +13,18 @@ from pathlib import Path
 from threading import Lock
 
 from model_process import ModelProcess
+from places import bring, cannot_be_had, share
 
-from zoo import hub
 from zoo.errors import HubError, ModelError
-from zoo.refs import HubRef
 from zoo.space import SpaceModel, SpaceSettings
 
 __all__ = ["Loading", "Shelf", "memory_limit_bytes"]
 
-_LOG = logging.getLogger("space.models")
 _BESIDE_WEIGHTS = 300 << 20
 """Of a model's process: Python, the runtime, the cache of 4096 tokens."""
 _WATCH_SECONDS = 0.3
-_NEEDS = {"gguf": "xllamacpp", "onnx": "onnxruntime", "torch": "transformers"}
+_NEEDS = {"gguf": ("xllamacpp",), "onnx": ("onnxruntime",), "torch": ("torch", "transformers")}
+_GENAI = "onnxruntime_genai"
 
 
 @dataclass(frozen=True)
@@ -42,8 +40,7 @@ class Shelf:
     """The models of one page."""
 
     def __init__(self, settings: SpaceSettings, limit_bytes: int | None = None) -> None:
-        usable = [model for model in settings.models if find_spec(_NEEDS[model.runtime])]
-        self.models: dict[str, SpaceModel] = {model.name: model for model in usable}
+        self.models: dict[str, SpaceModel] = {model.name: model for model in settings.models if _is_usable(model)}
         self._threads = settings.threads
         self._limit = limit_bytes or int(settings.memory_share * memory_limit_bytes())
         self._lock = Lock()
@@ -63,19 +60,17 @@ class Shelf:
             return
         with self._lock:
             if name not in self._fetching:
-                self._fetching[name] = self._pool.submit(_place, model)
+                self._fetching[name] = self._pool.submit(bring, model)
             future = self._fetching[name]
         while not future.done():
-            yield Loading(f"Fetching {name}", _share(model))
+            yield Loading(f"Fetching {name}", share(model))
             time.sleep(_WATCH_SECONDS)
         with self._lock:
             self._fetching.pop(name, None)
         try:
             self._places[name] = future.result()
         except (HubError, OSError) as error:
-            _LOG.warning("%s: %s", name, error)
-            why = "the disk is full" if getattr(error, "errno", None) == 28 else "the Hub does not hand it out just now"
-            raise ModelError(f"{name} cannot be fetched: {why}. Recorded episodes play without it.") from error
+            raise cannot_be_had(name, error) from error
 
     def opened(self, name: str) -> ModelProcess:
         """A model that was fetched, opened if need be. To be called by one visitor at a time (`turns`).
@@ -117,6 +112,13 @@ class Shelf:
             self._open.clear()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
+    def add(self, models: Iterable[SpaceModel]) -> list[str]:
+        """Models that were not on the page when it opened; the names of those that can be opened here and are new."""
+        with self._lock:
+            new = {model.name: model for model in models if model.name not in self.models and _is_usable(model)}
+            self.models |= new
+        return list(new)
+
     def _known(self, name: str) -> SpaceModel:
         if name not in self.models:
             raise ModelError(f"there is no model {name!r} on this page; choose one of the list")
@@ -147,37 +149,12 @@ def memory_limit_bytes() -> int:
     return machine
 
 
+def _is_usable(model: SpaceModel) -> bool:
+    """Whether what opens it is installed here."""
+    needed = (*_NEEDS[model.runtime], *((_GENAI,) if model.type.startswith("genai-") else ()))
+    return all(find_spec(module) for module in needed)
+
+
 def _memory_of(model: SpaceModel) -> int:
     size = model.bytes or (Path(model.path).stat().st_size if model.path and Path(model.path).is_file() else 0)
     return size + _BESIDE_WEIGHTS
-
-
-def _place(model: SpaceModel) -> Path:
-    if model.path:
-        place = Path(model.path)
-        if not place.exists():
-            raise HubError(f"{place} is not there")
-        return place
-    pinned = hub.pin(HubRef(model.repository, model.revision), "model", [hub.public_endpoint()])
-    if model.runtime == "gguf":
-        return hub.fetch_file(pinned, model.file)
-    folder = hub.fetch(pinned)
-    return folder / model.file if model.file else folder
-
-
-def _share(model: SpaceModel) -> float | None:
-    """How much of a file is here, by what huggingface_hub has written of it so far."""
-    if not model.bytes or model.path:
-        return None
-    from huggingface_hub.constants import HF_HUB_CACHE
-
-    blobs = Path(HF_HUB_CACHE) / f"models--{model.repository.replace('/', '--')}" / "blobs"
-    written = max((_size(file) for file in blobs.glob("*.incomplete")), default=0)
-    return min(1.0, written / model.bytes)
-
-
-def _size(file: Path) -> int:
-    try:
-        return file.stat().st_size
-    except OSError:  # it arrived meanwhile
-        return 0

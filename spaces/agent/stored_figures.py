@@ -20,20 +20,25 @@ _COSTS = {
 }
 
 
-def latency_table(record: StageRecord | None) -> str:
-    """The figures of the run's own latency stage, a row a file."""
+def latency_table(records: Sequence[StageRecord]) -> str:
+    """The figures of the run's own latency stages, a row a file."""
     head = "<h2>What the files cost, as the run measured it</h2>"
-    if record is None:
+    if not records:
         return (
             f'{head}<p class="quiet">{NOT_RUN}: the run behind this page did not measure it. Measure here, below.</p>'
         )
+    rows = [row for record in records for row in _rows(record)]
+    lines = "".join(record_line(record) for record in records)
+    return f"{head}{table_html(['file', *_COSTS.values()], rows)}{lines}"
+
+
+def _rows(record: StageRecord) -> list[list[str]]:
     types = list(dict.fromkeys(name.partition(".")[0] for name in record.metrics if "." in name))
-    rows = [
-        [kind, *(metric_text(record.metrics.get(f"{kind}.{figure}")) for figure in _COSTS)]
+    return [
+        [escape(kind), *(metric_text(record.metrics.get(f"{kind}.{figure}")) for figure in _COSTS)]
         for kind in types
         if any(f"{kind}.{figure}" in record.metrics for figure in _COSTS)
     ]
-    return f"{head}{table_html(['file', *_COSTS.values()], rows)}{record_line(record)}"
 
 
 def published_tables(told: Sequence[Mapping[str, Any]]) -> str:

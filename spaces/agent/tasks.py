@@ -7,7 +7,7 @@ from pathlib import Path
 from visit import LONGEST_TASK
 
 from zoo.agent import open_environment
-from zoo.environments import Environment, Task
+from zoo.environments import Environment, Split, Task
 from zoo.schema import AgentSpec
 from zoo.space import Course, SpaceSettings, parse_courses
 
@@ -19,18 +19,20 @@ _PHONES = ("phone", "phone-ten")
 
 
 def playable(spec: AgentSpec) -> AgentSpec:
-    """The agent on a phone that a page can hold: a world that needs a browser or a device becomes the embedded one."""
-    return spec if spec.world in _PHONES else spec.model_copy(update={"world": "phone"})
+    """The agent as a page can have it: any world but a phone's becomes the embedded phone, and who looks at screenshots
+    reads the words of the screen, since the runtimes of a page have no eyes."""
+    world = spec.world if spec.world in _PHONES else "phone"
+    return spec.model_copy(update={"world": world, "pictures": "none"})
 
 
 class Tasks:
     """See the module."""
 
     def __init__(self, settings: SpaceSettings, folder: Path) -> None:
-        spec = playable(settings.agent)
-        world = open_environment(spec)
-        self._known = {_plain(task.instruction): task for task in reversed(_drawn(world, settings, _KNOWN))}
-        offered = {task.instruction: task for task in reversed(_drawn(world, settings, _OFFERED))}
+        world = open_environment(playable(settings.agent))
+        split = settings.split if settings.agent.world in _PHONES else "held-out-parameters"  # of a phone's own
+        self._known = {_plain(task.instruction): task for task in reversed(_drawn(world, split, _KNOWN, settings.seed))}
+        offered = {task.instruction: task for task in reversed(_drawn(world, split, _OFFERED, settings.seed))}
         self.courses: list[Course] = [
             course
             for file in sorted((folder / "episodes").glob("*.jsonl"))
@@ -53,11 +55,11 @@ class Tasks:
         return (task, "") if task else (self.first, words)
 
 
-def _drawn(world: Environment, settings: SpaceSettings, count: int) -> Sequence[Task]:
-    """So many tasks of the page's split, or as many as it has."""
+def _drawn(world: Environment, split: Split, count: int, seed: int) -> Sequence[Task]:
+    """So many tasks of a split, or as many as it has."""
     while True:
         try:
-            return world.draw_tasks(settings.split, count, settings.seed)
+            return world.draw_tasks(split, count, seed)
         except ValueError:
             count //= 2
             if not count:

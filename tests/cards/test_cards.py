@@ -254,9 +254,9 @@ def test_a_label_with_a_bar_stays_one_cell() -> None:
 
 def test_a_template_cannot_write_what_no_record_says() -> None:
     records = example.run()
-    broken = {name: value for name, value in records["base-score"].settings.items() if name != "agent"}
+    broken = {name: value for name, value in records["grpo-score"].settings.items() if name != "agent"}
     agent = {name: value for name, value in example.AGENT.items() if name != "rounds"}
-    records["base-score"] = replace(records["base-score"], settings={**broken, "agent": agent})
+    records["grpo-score"] = replace(records["grpo-score"], settings={**broken, "agent": agent})
     with pytest.raises(UndefinedError, match="rounds"):
         model_card(example.data(records))
 

@@ -1,6 +1,13 @@
 """`recipes demo`: what it lays out is what a Space holds, and what it cannot open it names."""
 
+import json
+import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
 
 import click
 import pytest
@@ -8,7 +15,7 @@ from click.testing import CliRunner
 
 from zoo.cli import demo_pages
 from zoo.cli.demo import demo, laid_out
-from zoo.errors import ZooError
+from zoo.errors import EnvironmentFailure, ZooError
 from zoo.space import read_settings
 
 
@@ -47,3 +54,36 @@ def test_a_recipe_that_was_not_run_says_how_to_run_it(tmp_path: Path) -> None:
     recipe = Path(__file__).parents[2] / "recipes" / "pocket-135m.yaml"
     with pytest.raises(ZooError, match="run it first: recipes run"):
         demo_pages.of_recipe(str(recipe), tiny=True, offline=True)
+
+
+def test_a_port_where_somebody_listens_is_refused_before_the_page_is_started(home: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        done = CliRunner().invoke(demo, ["--tiny", "--no-browser", "--port", str(taken)])
+    assert isinstance(done.exception, EnvironmentFailure)
+    assert f"port {taken}" in str(done.exception)
+
+
+@pytest.mark.slow
+def test_a_page_ends_with_the_command_that_another_program_ends(home: Path) -> None:
+    call = [
+        sys.executable,
+        "-c",
+        "from zoo.cli import main; main()",
+        "demo",
+        "--tiny",
+        "--no-browser",
+        "--port",
+        "0",
+        "--json",
+    ]
+    command = subprocess.Popen(call, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert command.stdout is not None
+    url = json.loads(command.stdout.readline())["url"]
+    assert urlopen(url, timeout=60).status == 200
+    command.terminate()
+    command.wait(60)
+    with pytest.raises(URLError):
+        urlopen(url, timeout=10)

@@ -4,8 +4,11 @@ Not executed: `ollama run` and `llama-server -hf`, since neither program comes a
 fetch is served by llama.cpp's own server, from the wheel.
 """
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +17,7 @@ import lively_model
 import publications
 import pytest
 
-from zoo import publish
+from zoo import publish, shipped
 from zoo.cli import main
 from zoo.cli.models import resolve_model
 from zoo.exports.gguf import convert
@@ -32,7 +35,8 @@ def laid_out(tiny_llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     export.mkdir()
     for type_ in ("f16", "q8_0"):
         convert(context.inputs["model"], export / f"model-{type_.upper()}.gguf", type_)
-    publish.run(publications.SPEC, replace(context, inputs={**context.inputs, "export": export}))
+    files = {**context.recipe_files, "recipe.yaml": (shipped.folder("recipes") / "pocket-135m.yaml").read_text("utf-8")}
+    publish.run(publications.SPEC, replace(context, inputs={**context.inputs, "export": export}, recipe_files=files))
     return context.out
 
 
@@ -49,7 +53,8 @@ def endpoint(laid_out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def line(laid_out: Path, command: str) -> list[str]:
     """The words of the card's only line that begins with a command."""
     card = (laid_out / "GGUF" / "README.md").read_text()
-    [found] = re.findall(rf"```sh\n({re.escape(command)} .+)\n```", card)
+    blocks = "".join(re.findall(r"```sh\n(.+?)```", card, re.DOTALL))
+    [found] = re.findall(rf"^{re.escape(command)} .+$", blocks, re.MULTILINE)
     return shlex.split(found)
 
 
@@ -61,6 +66,9 @@ def run(words: list[str]) -> int:
 
 
 def test_the_model_is_let_act(endpoint: Endpoint, laid_out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fetch = line(laid_out, "hf download")
+    hub = {**os.environ, "HF_ENDPOINT": endpoint.url, "HF_TOKEN": str(endpoint.token)}
+    subprocess.run([str(Path(sys.executable).parent / fetch[0]), *fetch[1:]], check=True, env=hub)
     assert run([*line(laid_out, "recipes act"), "--threads", "1", "--offline"]) == 0
     assert re.search(r"\d+ steps, [\d.]+ s a step, ended by", capsys.readouterr().out)
 

@@ -93,10 +93,12 @@ def test_the_app_goes_with_its_settings_records_and_card(context: StageContext) 
     assert {"app.py", "README.md", "space.json", "recipe.yaml", "requirements.txt", "records/verify.json"} <= found
     told = json.loads((context.out / "space" / "space.json").read_text())
     assert told["repository"] == "zoo/pocket-135m"
-    assert [(model["file"], model.get("recommended", False)) for model in told["models"]] == [
+    assert [(model.get("file"), model.get("recommended", False)) for model in told["models"]] == [
         ("Pocket-135M-F16.gguf", False),
         ("Pocket-135M-Q8_0.gguf", True),
+        (None, False),  # the checkpoint, whole
     ]
+    assert [model.get("runtime", "gguf") for model in told["models"]] == ["gguf", "gguf", "torch"]
     assert told["agent"]["rounds"] == 12
     assert checking.problems((context.out / "space" / "README.md").read_text(), "space") == []
     assert "spaces/zoo/pocket-135m" in (context.out / "model" / "README.md").read_text()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -63,14 +64,29 @@ def page_folder(settings: SpaceSettings, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture(scope="session")
 def page_url(page_folder: Path) -> Iterator[str]:
-    """The page, served by its own app.py in a process of its own, which finds no other edgezoo than the folder's."""
+    """The page, as `served` has it."""
+    with served(page_folder) as url:
+        yield url
+
+
+@contextmanager
+def served(
+    page_folder: Path, file_bytes: int | None = None, python: str = sys.executable, **environment: str
+) -> Iterator[str]:
+    """A page, served by its own app.py in a process of its own, which finds no other edgezoo than the folder's.
+
+    `file_bytes`: no file that it writes may grow beyond, as on a disk that is full.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     told = {
         "GRADIO_SERVER_PORT": str(port), "GRADIO_ANALYTICS_ENABLED": "False", "OMP_NUM_THREADS": "1", "PYTHONPATH": "",
+        **environment,
     }  # fmt: skip
-    process = subprocess.Popen([sys.executable, "app.py"], cwd=page_folder, env={**os.environ, **told})
+    limit = [] if file_bytes is None else ["prlimit", f"--fsize={file_bytes}"]
+    call = [*limit, python, "app.py"]
+    process = subprocess.Popen(call, cwd=page_folder, env={**os.environ, **told})
     url = f"http://127.0.0.1:{port}"
     try:
         _await(process, url)

@@ -213,6 +213,12 @@ def test_a_public_page_that_names_no_host_offers_no_endpoint(settings: SpaceSett
 def test_a_world_that_a_page_cannot_hold_becomes_the_embedded_phone() -> None:
     assert playable(AgentSpec(world="miniwob")).world == "phone"
     assert playable(AgentSpec(world="phone-ten")).world == "phone-ten"
+    assert playable(AgentSpec(pictures="marks")).pictures == "none"
+
+
+def test_a_page_of_another_world_has_tasks_of_the_phone_whatever_its_split(settings: SpaceSettings) -> None:
+    desk = settings.model_copy(update={"agent": AgentSpec(world="arithmetic"), "split": "held-out-app"})
+    assert len(Tasks(desk, Path("nowhere")).instructions) >= 30
 
 
 def test_the_experts_way_is_found_for_every_task_on_offer(answerers: Answerers, tasks: Tasks) -> None:

@@ -1,51 +1,61 @@
-"""A Space as the Hub builds it: its requirements alone in a clean environment, its own folder, no torch, no edgezoo."""
+"""A Space as the Hub builds it: fetched from a Hub, its requirements alone in a clean environment, no torch, no zoo.
+
+`SPACE_PYTHON` names a Python that has the requirements already, to save the minutes of installing them.
+"""
 
 import json
 import os
-import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
-from urllib.request import urlopen
 
 import pytest
+from conftest import served
+from example_page import evaluation, lay_out
 from gradio_client import Client
+
+from zoo import hub
+from zoo.local_hub import running
+from zoo.refs import HubRef
+from zoo.space import SpaceModel, SpaceSettings
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 
 
-def test_a_space_runs_from_its_own_requirements(page_folder: Path, tmp_path: Path) -> None:
-    python = tmp_path / "venv" / "bin" / "python"
-    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
-    install = [str(python), "-m", "pip", "install", "--quiet", "--requirement", str(page_folder / "requirements.txt")]
+@pytest.fixture(scope="module")
+def clean_python(page_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A Python with nothing but the Space's requirements."""
+    if given := os.environ.get("SPACE_PYTHON"):
+        return given
+    place = tmp_path_factory.mktemp("clean") / "venv"
+    subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
+    python = str(place / "bin" / "python")
+    install = [python, "-m", "pip", "install", "--quiet", "--requirement", str(page_folder / "requirements.txt")]
     subprocess.run(install, check=True)
-    alone = {**os.environ, "PYTHONPATH": "", "GRADIO_ANALYTICS_ENABLED": "False"}
+    return python
+
+
+def test_a_space_that_was_fetched_from_a_hub_runs_from_its_own_requirements(
+    clean_python: str, settings: SpaceSettings, tiny_files: Path, tmp_path: Path
+) -> None:
     ask = "import importlib.util as u, json; print(json.dumps([n for n in ('torch', 'zoo') if u.find_spec(n)]))"
-    found = subprocess.run([str(python), "-c", ask], capture_output=True, check=True, cwd=tmp_path, env=alone)
+    alone = {**os.environ, "PYTHONPATH": ""}
+    found = subprocess.run([clean_python, "-c", ask], capture_output=True, check=True, cwd=tmp_path, env=alone)
     assert json.loads(found.stdout) == []
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    told = {**alone, "GRADIO_SERVER_PORT": str(port), "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen([str(python), "app.py"], cwd=page_folder, env=told)
-    try:
-        _await(process, f"http://127.0.0.1:{port}/config")
-        client = Client(f"http://127.0.0.1:{port}", verbose=False)
-        task = client.predict(api_name="/tasks")[0]
-        assert client.submit(task, "Tiny Q8_0", api_name="/act").result(timeout=300)["steps"]
-        client.close()
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def _await(process: "subprocess.Popen[bytes]", url: str) -> None:
-    for _ in range(600):
-        assert process.poll() is None, "the page ended before it listened"
-        try:
-            with urlopen(url, timeout=5):
-                return
-        except OSError:
-            time.sleep(0.5)
-    raise AssertionError(f"the page does not answer on {url}")
+    file = tiny_files / "model-Q8_0.gguf"
+    model = SpaceModel(name="Far", repository="me/tiny-GGUF", file=file.name, bytes=file.stat().st_size)
+    record, episodes = evaluation(settings.agent)
+    public = settings.model_copy(update={"models": (model,), "local": False})
+    lay_out(tmp_path / "space", public, {record.name: record}, {record.name: episodes})
+    with running(tmp_path / "hub") as endpoint:
+        hub.upload(endpoint, "me/tiny-GGUF", "model", tiny_files, "first", private=False)
+        hub.upload(endpoint, "me/tiny", "space", tmp_path / "space", "first", private=False)
+        folder = hub.fetch(hub.pin(HubRef("me/tiny"), "space", [endpoint]), tmp_path / "fetched")
+        told = {"HF_ENDPOINT": endpoint.url, "HF_HOME": str(tmp_path / "home")}
+        with served(folder, python=clean_python, **told) as url:
+            client = Client(url, verbose=False)
+            assert client.predict(api_name="/models") == ["Far", "The scripted expert (no model)"]
+            task = client.predict(api_name="/tasks")[0]
+            assert client.submit(task, "Far", api_name="/act").result(timeout=300)["steps"]
+            client.close()
+    assert list((tmp_path / "home").rglob("model-Q8_0.gguf"))

@@ -9,8 +9,18 @@ import yaml
 from example_page import evaluation, record_of
 
 from zoo.errors import DataError, ZooError
+from zoo.records import Metric
 from zoo.schema import AgentSpec
-from zoo.space import SpaceModel, SpaceSettings, parse_courses, read_records, read_settings, recorded, space_files
+from zoo.space import (
+    SpaceModel,
+    SpaceSettings,
+    parse_courses,
+    read_records,
+    read_settings,
+    recorded,
+    settings_of_records,
+    space_files,
+)
 from zoo.space.package import modules_of, package_files
 
 PUBLISHED = SpaceModel(name="Q8_0", repository="me/small-GGUF", file="Small-Q8_0.gguf", bytes=10)
@@ -97,7 +107,18 @@ def test_the_page_imports_only_rooms_that_its_house_allows() -> None:
         for name in modules_of(file.read_text("utf-8"))
         if name.count(".") >= 1
     }
-    allowed = {"actions", "agent", "environments", "errors", "formats", "hub", "machine", "playground", "records"}
+    allowed = {
+        "actions",
+        "agent",
+        "environments",
+        "errors",
+        "formats",
+        "hub",
+        "index",
+        "machine",
+        "playground",
+        "records",
+    }
     assert rooms <= allowed | {"answering", "refs", "schema", "serving", "space"}
 
 
@@ -137,3 +158,34 @@ def test_records_travel_and_come_back_without_what_is_no_record(tmp_path: Path) 
     (tmp_path / "records" / "other.json").write_text("{}")
     with pytest.raises(DataError, match=r"records/other\.json"):
         read_records(tmp_path)
+
+
+def test_a_run_of_both_formats_has_its_graphs_verified_by_their_own_stage() -> None:
+    exports = {kind: record_of(kind, kind, key=str(at) * 64) for at, kind in enumerate(("gguf", "onnx"), start=1)}
+    looked = {
+        f"{kind}-{format_}": record_of(f"{kind}-{format_}", kind, inputs={"export": f"stage:{export.key}"})
+        for kind in ("verify", "latency")
+        for format_, export in exports.items()
+    }
+    found = settings_of_records("me/small", "https://hub", {**exports, **looked}, [PUBLISHED])
+    assert (found.verify, found.onnx_verify) == ("verify-gguf", "verify-onnx")
+    assert (found.latency, found.onnx_latency) == ("latency-gguf", "latency-onnx")
+
+
+def test_each_files_fidelity_is_read_from_the_stage_that_looked_at_its_format() -> None:
+    from figures_tab import by_file, uses
+
+    graph = SpaceModel(name="fp16 (ONNX)", runtime="onnx", repository="me/small-ONNX", file="onnx/x.onnx", type="fp16")
+    small = PUBLISHED.model_copy(update={"type": "q8_0", "recommended": True})
+    page = PAGE.model_copy(update={"models": (graph, small), "verify": "verify", "onnx_verify": "verify-onnx"})
+    records = {
+        "verify": record_of("verify", "verify", metrics={"q8_0.top1": Metric(0.982)}),
+        "verify-onnx": record_of("verify-onnx", "verify", metrics={"fp16.top1": Metric(0.999)}),
+    }
+    shown = by_file(page, records)
+    assert "98.2 %" in shown
+    assert "99.9 %" in shown
+    assert "stage verify-onnx" in shown
+    assert "Small-Q8_0.gguf" in uses(page)
+    assert "turn on Bluetooth" in uses(page)
+    assert "turn on Bluetooth" not in uses(page.model_copy(update={"agent": AgentSpec(world="desk")}))

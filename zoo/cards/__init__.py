@@ -12,6 +12,7 @@ from zoo import shipped
 from zoo.cards import cost, lineage, making, metadata, plots, results, tables
 from zoo.cards.data import CardData, PublishedRows, RecipeFacts
 from zoo.cards.exported import ExportedFile, Exports
+from zoo.cards.worlds import world_of_rows
 from zoo.formats import onnx_files
 from zoo.licences import known
 from zoo.records import StageRecord
@@ -44,15 +45,6 @@ _WRITERS = (
     making.hardware, results.exports_table, results.measured_table, results.withheld,
 )  # fmt: skip
 
-# What each split of a world holds; a card lists those that were not measured, too.
-_SPLITS = {
-    "train": "the tasks that its demonstrations were drawn from",
-    "held-out-parameters": "kinds of task that were demonstrated, with names, times and texts that were not",
-    "held-out-templates": "kinds of task that were not demonstrated",
-    "held-out-app": "an app that was not demonstrated",
-}
-_AWAY = "held-out-app"
-
 # What transformers.js calls the graph of that name (its `dtype`).
 _DTYPES = {
     onnx_files.FILES[variant]: dtype
@@ -72,6 +64,7 @@ def model_card(data: CardData) -> str:
         model=data.model,
         lineage=data.lineage,
         scores=data.scores,
+        topics=_topics(data),
     )
     return _fill("model.md.jinja", data, head)
 
@@ -83,7 +76,7 @@ def gguf_card(data: CardData) -> str:
     """
     if data.gguf is None:
         raise ValueError("a card of exports needs the record of an export")
-    head = metadata.gguf_metadata(license=data.recipe.license, repo=data.repo)
+    head = metadata.gguf_metadata(license=data.recipe.license, repo=data.repo, topics=_topics(data))
     return _fill("gguf.md.jinja", data, head, exports=data.gguf)
 
 
@@ -94,7 +87,7 @@ def onnx_card(data: CardData) -> str:
     """
     if data.onnx is None:
         raise ValueError("a card of ONNX graphs needs the record of their export")
-    head = metadata.onnx_metadata(license=data.recipe.license, repo=data.repo)
+    head = metadata.onnx_metadata(license=data.recipe.license, repo=data.repo, topics=_topics(data))
     return _fill("onnx.md.jinja", data, head, exports=data.onnx, dtypes=_DTYPES)
 
 
@@ -107,7 +100,7 @@ def adapter_card(data: CardData) -> str:
         raise ValueError("a card of an adapter needs the record of the stage that trained it")
     base = lineage.hub_repo(data.adapter_of.inputs["model"])
     head = metadata.adapter_metadata(
-        license=data.recipe.license, base=base[0] if base else "", kind=data.adapter_of.kind
+        license=data.recipe.license, base=base[0] if base else "", kind=data.adapter_of.kind, topics=_topics(data)
     )
     return _fill("adapter.md.jinja", data, head, adapter_base=base)
 
@@ -127,16 +120,20 @@ def dataset_card(data: CardData, licence: str) -> str:
         pictures=any(rows.pictures for rows in data.rows),
         sources=[hub[0] for rows in data.rows if (hub := lineage.hub_repo(rows.record.inputs.get("dataset", "")))],
         configurations=[rows.name for rows in data.rows],
+        topics=_topics(data),
     )
     made = {rows.name: rows.record for rows in data.rows}
-    return _fill("dataset.md.jinja", data, head, rows_table=making.training_data(made.values()), rows_licence=licence)
+    places = dict.fromkeys(world for record in made.values() if (world := world_of_rows(record)))
+    table = making.training_data(made.values())
+    return _fill("dataset.md.jinja", data, head, rows_table=table, rows_licence=licence, places=list(places))
 
 
 def space_card(data: CardData, title: str, app: str) -> str:
     """README.md of a Space that shows the model and its files; `app` is the README.md that its app is shipped with,
     whose head says how the Hub builds it."""
     models = [data.repo, *(exports.repo for exports in data.exports)]
-    head = metadata.space_metadata(license=data.recipe.license, title=title, app=app, models=models)
+    licence = data.recipe.license
+    head = metadata.space_metadata(license=licence, title=title, app=app, models=models, topics=_topics(data))
     return _fill("space.md.jinja", data, head, title=title)
 
 
@@ -159,6 +156,11 @@ def eval_results(data: CardData) -> dict[str, str]:
     return {f"{EVAL_RESULTS_FOLDER}/{world}.yaml": text} if text else {}
 
 
+def _topics(data: CardData) -> tuple[str, ...]:
+    """The tags of its world; of a model that acts in none, none."""
+    return world.tags if (world := data.world) else ()
+
+
 def _pictures(data: CardData) -> dict[str, str]:
     return plots.names(data.scores, data.files, _made_of(data).values())
 
@@ -170,8 +172,7 @@ def _made_of(data: CardData) -> dict[str, StageRecord]:
 def _fill(template: str, data: CardData, head: str, **more: Any) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    # Markdown, not HTML: escaping would spoil code blocks, and the Hub cleans what it renders.
-    environment = Environment(  # noqa: S701
+    environment = Environment(  # noqa: S701 - Markdown: escaping would spoil code, and the Hub cleans what it renders
         loader=FileSystemLoader(shipped.folder("cards")),
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -186,11 +187,6 @@ def _acted(scores: Mapping[str, StageRecord], trained: StageRecord | None) -> St
     """The evaluation of a training stage's own result."""
     wanted = f"stage:{trained.key}" if trained else None
     return next((record for record in scores.values() if wanted and record.inputs.get("model") == wanted), None)
-
-
-def _has_split(scores: Mapping[str, StageRecord], split: str) -> bool:
-    """Whether the world that was measured in has the split: only the phone with ten apps keeps one away."""
-    return split != _AWAY or any(record.settings["agent"]["world"] == "phone-ten" for record in scores.values())
 
 
 def _command(recipe: RecipeFacts) -> str:
@@ -212,15 +208,17 @@ def _facts(data: CardData) -> dict[str, Any]:
     evaluated = list(dict.fromkeys(record.settings["split"] for record in data.scores.values()))
     if data.space:
         publications[f"Space {data.repo}"] = data.model
+    world = data.world
     return {
         "reproduce": _command(data.recipe),
         "tiny": any(record.tiny for record in records.values()),
         "bases": lineage.models(data.lineage, data.model),
-        "agent": next((record.settings["agent"] for record in data.scores.values()), None),
+        "agent": data.acted.settings["agent"] if data.acted else None,
         "own_score": data.own_score,
-        "splits": _SPLITS,
+        "world": world,
+        "page_holds_world": world is not None and world.on_a_page,
         "evaluated": evaluated,
-        "not_evaluated": [split for split in _SPLITS if split not in evaluated and _has_split(data.scores, split)],
+        "not_evaluated": [split for split in world.splits if split not in evaluated] if world else [],
         "scores_table": results.scores_table(data.scores, data.model) if data.scores else None,
         "comparisons": results.comparisons(data.scores),
         "stages_table": making.stages_table(records.values()),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from zoo.cards.exported import ExportedFile, Exports
+from zoo.cards.worlds import World, world_of
 from zoo.licences import Licence
 from zoo.records import StageRecord
 
@@ -22,6 +23,8 @@ class RecipeFacts:
     seed: int
     text: str
     """The YAML as written."""
+    files: tuple[str, ...] = ("recipe.yaml",)
+    """The names of its files, itself first: it may extend others, without which it cannot be read."""
     overrides: tuple[str, ...] = ()
     """What `--set` changed."""
     tiny: bool = False
@@ -81,6 +84,16 @@ class CardData:
     def own_score(self) -> StageRecord | None:
         """The evaluation of the very model that is published."""
         return next((record for record in self.scores.values() if record.inputs.get("model") == self.model), None)
+
+    @property
+    def acted(self) -> StageRecord | None:
+        """The evaluation that tells how the agent is asked: of the published model, else the first of the table."""
+        return self.own_score or next(iter(self.scores.values()), None)
+
+    @property
+    def world(self) -> World | None:
+        """Where it acts, in words; None when no record says."""
+        return world_of(self.acted, self.lineage.values())
 
     @property
     def exports(self) -> tuple[Exports, ...]:

@@ -1,10 +1,11 @@
 """The YAML at the head of a card, in the fields that the Hub draws lineage, filters and leaderboards from."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from zoo.cards.lineage import ancestors, datasets, models
+from zoo.cards.worlds import WORLDS
 from zoo.licences import known
 from zoo.records import StageRecord
 
@@ -50,8 +51,9 @@ def model_metadata(
     model: str,
     lineage: Mapping[str, StageRecord],
     scores: Mapping[str, StageRecord],
+    topics: Sequence[str],
 ) -> str:
-    """The metadata of the checkpoint's repository, between its two lines of dashes.
+    """The metadata of the checkpoint's repository, between its two lines of dashes. `topics`: tags of its world.
 
     Only evaluations of this very model enter `model-index`: a rate of an earlier stage would be another model's.
     """
@@ -65,7 +67,7 @@ def model_metadata(
         "base_model": base or None,
         "language": _LANGUAGE,
         "datasets": list(datasets(lineage, model)) or None,
-        "tags": ["edgezoo", "agent", "phone", *sorted({record.kind for record in made_of.values()} & _METHODS)],
+        "tags": ["edgezoo", *topics, *sorted({record.kind for record in made_of.values()} & _METHODS)],
         "model_name": name,
         "eval_results": _results(results, pipeline_tag) or None,
     }
@@ -74,7 +76,7 @@ def model_metadata(
     return _rendered(fields)
 
 
-def gguf_metadata(*, license: str, repo: str) -> str:
+def gguf_metadata(*, license: str, repo: str, topics: Sequence[str]) -> str:
     """The metadata of the exports' repository, whose base is the checkpoint's repository.
 
     They answer text even where the checkpoint sees images: no vision tower is exported yet.
@@ -87,12 +89,12 @@ def gguf_metadata(*, license: str, repo: str) -> str:
             "base_model": repo,
             "base_model_relation": "quantized",
             "language": _LANGUAGE,
-            "tags": ["edgezoo", "agent", "phone", "llama.cpp"],
+            "tags": ["edgezoo", *topics, "llama.cpp"],
         }
     )
 
 
-def onnx_metadata(*, license: str, repo: str) -> str:
+def onnx_metadata(*, license: str, repo: str, topics: Sequence[str]) -> str:
     """The metadata of the graphs' repository, whose base is the checkpoint's repository.
 
     `transformers.js` is the library that the Hub shows a line for; the others are tags.
@@ -105,12 +107,12 @@ def onnx_metadata(*, license: str, repo: str) -> str:
             "base_model": repo,
             "base_model_relation": "quantized",
             "language": _LANGUAGE,
-            "tags": ["edgezoo", "agent", "phone", "onnx", "onnxruntime", "onnxruntime-genai"],
+            "tags": ["edgezoo", *topics, "onnx", "onnxruntime", "onnxruntime-genai"],
         }
     )
 
 
-def adapter_metadata(*, license: str, base: str, kind: str) -> str:
+def adapter_metadata(*, license: str, base: str, kind: str, topics: Sequence[str]) -> str:
     """The metadata of an adapter's repository; `base` is what it was trained on, `owner/name`."""
     return _rendered(
         {
@@ -120,13 +122,20 @@ def adapter_metadata(*, license: str, base: str, kind: str) -> str:
             "base_model": base or None,
             **({"base_model_relation": "adapter"} if base else {}),
             "language": _LANGUAGE,
-            "tags": ["edgezoo", "agent", "phone", "lora", kind],
+            "tags": ["edgezoo", *topics, "lora", kind],
         }
     )
 
 
 def dataset_metadata(
-    *, license: str, name: str, rows: int | None, pictures: bool, sources: list[str], configurations: list[str]
+    *,
+    license: str,
+    name: str,
+    rows: int | None,
+    pictures: bool,
+    sources: list[str],
+    configurations: list[str],
+    topics: Sequence[str],
 ) -> str:
     """The metadata of a dataset's repository. `sources` are the datasets of a Hub that it was drawn from; each of its
     configurations is a folder with `rows.jsonl`."""
@@ -141,13 +150,13 @@ def dataset_metadata(
         task_categories=["image-text-to-text" if pictures else "text-generation"],
         size_categories=None if rows is None else [_size_category(rows)],
         source_datasets=[f"extended|{source}" for source in dict.fromkeys(sources)] or ["original"],
-        tags=["edgezoo", "agent", "phone"],
+        tags=["edgezoo", *topics],
         configs=[{"config_name": config, "data_files": paths} for config, paths in files],
     )
     return _framed(data.to_yaml())
 
 
-def space_metadata(*, license: str, title: str, app: str, models: list[str]) -> str:
+def space_metadata(*, license: str, title: str, app: str, models: list[str], topics: Sequence[str]) -> str:
     """The metadata of a Space that shows the models. How it is built (`sdk`, its version, `app_file`, ...) is what the
     app's own README.md says, `app`; the rest is the publication's."""
     from huggingface_hub import SpaceCard, SpaceCardData
@@ -155,7 +164,7 @@ def space_metadata(*, license: str, title: str, app: str, models: list[str]) -> 
     read: Any = SpaceCard(app, ignore_metadata_errors=False)
     shipped = dict(read.data.to_dict())
     stated: dict[str, Any] = license_fields(license)
-    told = {"title": title, "models": models, "tags": ["edgezoo", "agent", "phone"]}
+    told = {"title": title, "models": models, "tags": ["edgezoo", *topics]}
     return _framed(SpaceCardData(**{**shipped, **stated, **told}).to_yaml())
 
 
@@ -214,7 +223,7 @@ def _results(records: list[StageRecord], task: str) -> list[Any]:
         results.append(
             EvalResult(
                 task_type=task,
-                task_name="operating a simulated phone" if world == "phone" else world,
+                task_name=WORLDS[world].task,
                 dataset_type=f"edgezoo-{world}",
                 dataset_name=f"{world}, {split}",
                 dataset_split=split,

@@ -36,7 +36,7 @@ _COMMANDS = {
     ),
     "trace": ("zoo.cli.trace:trace", "Replay episodes that were written down."),
     "demo": ("zoo.cli.demo:demo", "Open the page of a run or a published model: watch it act, compare its files."),
-    "act": ("zoo.cli.act:act", "Let a model operate the embedded phone, step by step."),
+    "act": ("zoo.cli.act:act", "Let a model act, by default on the embedded phone, step by step."),
 }
 
 

@@ -1,27 +1,35 @@
-"""The command that lets a model operate the embedded phone in the terminal: act."""
+"""The command that lets a model act in the terminal, on the embedded phone or in another world: act."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from difflib import get_close_matches
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, get_args
 
 import click
 
+from zoo import hub
+from zoo.cache import default_root
 from zoo.cli.library import find
 from zoo.cli.models import open_model, resolve_model
+from zoo.cli.outside import Outside
+from zoo.cli.zoo import entries
 from zoo.environments import Split
 from zoo.errors import ZooError
+from zoo.refs import HubRef
 
 if TYPE_CHECKING:
     from zoo.agent import Answerer, Episode, Situation
     from zoo.environments import Task
+    from zoo.index import Entry
     from zoo.schema import AgentSpec
     from zoo.serving import Runtime
 
 __all__ = ["act"]
 
+_RECIPE = "pocket-135m"
 _SPLITS = get_args(Split)
 _DRAWN = 400
 _EXAMPLES = 5
@@ -38,7 +46,11 @@ _EXAMPLES = 5
 @click.option(
     "--file", "part", default="q8_0", show_default=True, help="Which file of a repository: a word of its name."
 )
-@click.option("--recipe", default="pocket-135m", show_default=True, help="Whose agent: its prompt, memory and rounds.")
+@click.option(
+    "--recipe",
+    metavar="RECIPE",
+    help=f"Whose agent: its prompt, memory and rounds. Default: of a model of the zoo its own, else {_RECIPE}.",
+)
 @click.option(
     "--split", type=click.Choice(_SPLITS), default=_SPLITS[1], show_default=True, help="The tasks to choose from."
 )
@@ -50,22 +62,21 @@ def act(
     task: str | None,
     model: str,
     part: str,
-    recipe: str,
+    recipe: str | None,
     split: Split,
     seed: int,
     threads: int | None,
     offline: bool,
     as_json: bool,
 ) -> None:
-    """Let a model operate the embedded phone, step by step.
+    """Let a model act in its recipe's world, by default the embedded phone, step by step.
 
     TASK is an instruction, or some words of one; without it the first task of the seed is taken. A task that the model
     does not solve is a result, not an error.
     """  # fmt: skip
     from zoo.agent import play
-    from zoo.recipe import load
 
-    spec = load(find(recipe)).recipe.agent
+    spec = _agent(model, recipe, offline)
     chosen = _task(spec, task, split, seed)
     runtime = open_model(resolve_model(model, part, offline), threads)
     click.secho(chosen.instruction, bold=True, err=as_json)
@@ -76,6 +87,29 @@ def act(
     _show_end(episode, as_json)
     if as_json:
         click.echo(json.dumps(_as_data(episode)))
+
+
+def _agent(model: str, recipe: str | None, offline: bool) -> "AgentSpec":
+    """How the model is asked: as the named recipe says, else the one that it was published with, else the default.
+
+    An agent with eyes that is taken from its publication reads words here: what the zoo lists are files without any.
+    """
+    from zoo.recipe import load
+
+    if recipe is None and not Path(model).exists() and (entry := _listed(model)):
+        with Outside(default_root(), offline).embedded() as embedded:
+            endpoints = [embedded] if offline else [embedded, hub.public_endpoint()]
+            folder = hub.fetch(hub.pin(HubRef(entry.repository), "model", endpoints), only=["*.yaml"])
+        agent = load(folder / "recipe.yaml", tiny=entry.tiny).recipe.agent
+        return agent.model_copy(update={"pictures": "none"})
+    return load(find(recipe or _RECIPE)).recipe.agent
+
+
+def _listed(model: str) -> "Entry | None":
+    """The entry of the zoo that a name or a repository is of, where it is known here."""
+    name = model.partition(":")[0].partition("@")[0]
+    known = entries(offline=True)
+    return next((one for one in known if name in (one.name, one.repository, *(f.repository for f in one.files))), None)
 
 
 def _task(spec: "AgentSpec", words: str | None, split: Split, seed: int) -> "Task":
@@ -89,7 +123,7 @@ def _task(spec: "AgentSpec", words: str | None, split: Split, seed: int) -> "Tas
     fitting += [task for task in drawn if task.instruction in near]
     if not fitting:
         examples = "\n  ".join(task.instruction for task in drawn[:_EXAMPLES])
-        raise ZooError(f"the phone has no task like {words!r}; some that it has:\n  {examples}")
+        raise ZooError(f"{spec.world} has no task like {words!r}; some that it has:\n  {examples}")
     return fitting[0]
 
 

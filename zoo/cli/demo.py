@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -78,7 +79,8 @@ def laid_out(page: Page) -> Path:
 
 
 def _serve(folder: Path, port: int, endpoint: Endpoint | None, browser: bool, as_json: bool) -> None:
-    port = port or _free_port()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended by another program, the page ends with it
+    port = _free_port(port)
     url = f"http://{_LOOPBACK}:{port}"
     told = {"GRADIO_SERVER_NAME": _LOOPBACK, "GRADIO_SERVER_PORT": str(port), "GRADIO_ANALYTICS_ENABLED": "False"}
     if endpoint is not None:
@@ -116,7 +118,13 @@ def _await(process: subprocess.Popen[bytes], url: str) -> None:
     raise StageFailed(f"the page does not answer on {url} after {_START_SECONDS:.0f} s")
 
 
-def _free_port() -> int:
+def _free_port(port: int) -> int:
+    """The port itself, or a free one for 0. Raises EnvironmentFailure when somebody listens there: that page would be
+    taken for this one."""
     with socket.socket() as probe:
-        probe.bind((_LOOPBACK, 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_LOOPBACK, port))
+        except (OSError, OverflowError) as error:
+            raise EnvironmentFailure(f"port {port}: {error}; take another with --port, 0 for a free one") from error
         return int(probe.getsockname()[1])

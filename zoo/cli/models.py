@@ -137,17 +137,10 @@ def _tower(chosen: str, there: dict[str, int]) -> str | None:
 def _graph(pinned: Pinned, graph: str, there: dict[str, int]) -> Path:
     """A graph with what its runtime reads beside it. Real files, since ONNX Runtime follows no link to weights."""
     folder = default_root() / "graphs" / pinned.repo.replace("/", "--") / pinned.commit
-    own = f"{Path(graph).parent}/" if _genai_config(graph) in there else graph
-    descriptions = [path for path in there if "/" not in path and not path.endswith((".safetensors", ".gguf"))]
-    wanted = [*descriptions, *(path for path in there if path.startswith(own))]
-    missing = [path for path in wanted if not (folder / path).is_file()]
+    missing = [path for path in onnx_files.needed(graph, there) if not (folder / path).is_file()]
     if missing:
         hub.fetch(pinned, folder, missing)
     return folder / graph
-
-
-def _genai_config(graph: str) -> str:
-    return f"{Path(graph).parent}/{onnx_files.GENAI_CONFIG}"
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
+from shlex import quote
 from typing import Literal
 
 import click
@@ -14,6 +15,7 @@ from zoo.cli.display import byte_text
 from zoo.cli.outside import Outside
 from zoo.errors import ZooError
 from zoo.hub import Endpoint
+from zoo.index import Entry
 from zoo.plan import PlannedStage
 from zoo.publish import Published, enter, repositories
 from zoo.publish import push as push_folder
@@ -79,17 +81,28 @@ def publish(
             for repo in pushed:
                 console.print(f"[green]→[/] {repo.kind} {repo.repo}@{repo.commit[:10]}", highlight=False)
                 published.append(asdict(repo))
-            _enter(console, done, pushed, endpoint)
+            entered = _enter(console, done, pushed, endpoint)
+        if spec.export:
+            console.print(f"  {_act_line(spec, loaded, entered)}", highlight=False, soft_wrap=True)
     return published
 
 
-def _enter(console: Console, done: Finished, pushed: list[Published], endpoint: Endpoint) -> None:
+def _act_line(spec: PublishSpec, loaded: LoadedRecipe, entered: Entry | None) -> str:
+    """The command that lets what was published act: a model that the index does not list knows no recipe."""
+    if entered is not None:
+        return f"recipes act --model {entered.name}"
+    return f"recipes act --model {spec.repo}-GGUF --recipe {quote(str(loaded.path))}"
+
+
+def _enter(console: Console, done: Finished, pushed: list[Published], endpoint: Endpoint) -> Entry | None:
     """Into the Hub's index of the zoo. A publication stands without it, so a refusal is said and fails nothing."""
     try:
         entry = enter(done.folder, pushed, endpoint)
         console.print(f"[green]→[/] entered as {entry.name} into {index.REPOSITORY}", highlight=False)
+        return entry
     except ZooError as error:
         console.print(f"[yellow]not entered into {index.REPOSITORY}: {error}[/]", highlight=False)
+        return None
 
 
 def _lines(stage: PlannedStage, stages: Sequence[PlannedStage], outside: Outside) -> Iterator[str]:

@@ -69,7 +69,9 @@ def plan(recipe: str, overrides: tuple[str, ...], tiny: bool, offline: bool, as_
 @tiny
 @click.option("--from", "first", metavar="STAGE", help="This stage and what rests on it; the rest must be cached.")
 @click.option("--until", "last", metavar="STAGE", help="This stage and what it rests on.")
-@click.option("--only", metavar="STAGE", help="This stage alone; what it reads must be cached.")
+@click.option(
+    "--only", multiple=True, metavar="STAGE", help="These stages alone, each named so; what they read must be cached."
+)
 @click.option("--force", multiple=True, metavar="STAGE", help="Make this stage anew although it is cached.")
 @click.option(
     "--push/--no-push", default=None, help="Publish to the public Hub / publish nowhere. Default: embedded Hub."
@@ -96,7 +98,7 @@ def run(
     tiny: bool,
     first: str | None,
     last: str | None,
-    only: str | None,
+    only: tuple[str, ...],
     force: tuple[str, ...],
     push: bool | None,
     overwrite: bool,
@@ -110,7 +112,7 @@ def run(
     """Run a recipe; what is finished is not done again."""
     started = time.perf_counter()
     loaded = load(find(recipe), overrides, tiny=tiny)
-    _check_names(loaded, [name for name in (first, last, only, *force) if name])
+    _check_names(loaded, [name for name in (first, last, *only, *force) if name])
     outside = Outside(default_root(), offline or tiny)
     console = Console(stderr=as_json)
     with outside.cache.lock(loaded.name), outside.keeping_place(kept_at, offline) as kept:

@@ -13,12 +13,16 @@ from rich.table import Table
 from zoo import hub as client
 from zoo import index
 from zoo.cache import default_root
-from zoo.cli.display import byte_text, metric_text
+from zoo.cli.display import byte_text
 from zoo.cli.outside import Outside
 from zoo.errors import ZooError
 from zoo.index import Entry
+from zoo.records import Metric
 
 __all__ = ["entries", "named", "zoo"]
+
+_COLUMNS = {"model": 11, "repository": 12, "size": 9, "world": 9, "success": 9, "file": 10, "recipe": 8}
+"""Heading -> the fewest characters of its column, so that a narrow terminal folds names and no heading."""
 
 
 @click.command()
@@ -114,8 +118,10 @@ def _merged(earlier: tuple[Entry, ...], later: tuple[Entry, ...]) -> tuple[Entry
 
 def _table(found: list[Entry]) -> Table:
     table = Table(box=None, header_style="dim", pad_edge=False)
-    for heading in ("model", "repository", "size", "world", "success", "recommended file", "recipe"):
-        table.add_column(heading, justify="right" if heading == "size" else "left", overflow="fold")
+    for heading, least in _COLUMNS.items():
+        table.add_column(
+            heading, justify="right" if heading == "size" else "left", overflow="fold", min_width=least or None
+        )
     for entry in found:
         file = next((file for file in entry.files if file.name == entry.recommended), None)
         table.add_row(
@@ -123,8 +129,14 @@ def _table(found: list[Entry]) -> Table:
             f"{entry.repository}@{entry.commit[:7]}",
             byte_text(file.bytes if file else entry.bytes),
             entry.world or "-",
-            metric_text(entry.success) if entry.success else "not run",
+            _rate(entry.success) if entry.success else "not run",
             entry.recommended or "none passed a gate",
             f"{entry.recipe} v{entry.version}",
         )
     return table
+
+
+def _rate(rate: Metric) -> str:
+    """A rate with its sample and, where there is one, its 95 % interval."""
+    reach = "" if rate.low is None or rate.high is None else f" ({rate.low:.0%} to {rate.high:.0%})"
+    return f"{rate.value:.0%} of {rate.n}{reach}"

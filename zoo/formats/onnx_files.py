@@ -4,7 +4,7 @@ The names are those that Hub users expect: `onnx/model.onnx` and, beside it, tra
 (`fp16`, `q8`, `q4`); what ONNX Runtime GenAI reads is a folder of its own. Nothing here opens a graph.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ __all__ = [
     "find",
     "is_genai",
     "label",
+    "needed",
     "size",
     "supported",
     "variant_of",
@@ -88,6 +89,19 @@ def size(graph: Path) -> int:
     """Bytes of a graph with its weights, inside it or beside it."""
     weights = (file for file in graph.parent.glob(graph.name + "*") if file != graph)
     return graph.stat().st_size + sum(file.stat().st_size for file in weights)
+
+
+def needed(graph: str, there: Collection[str]) -> list[str]:
+    """The files of a repository that one of its graphs is opened with: its weights (of GenAI its whole folder) and what
+    stands at the top, tokenizer and config among it.
+
+    >>> needed("onnx/model.onnx", ["README.md", "onnx/model.onnx", "onnx/model.onnx_data", "onnx/model_q4.onnx"])
+    ['README.md', 'onnx/model.onnx', 'onnx/model.onnx_data']
+    """
+    folder = Path(graph).parent.as_posix()
+    own = f"{folder}/" if f"{folder}/{GENAI_CONFIG}" in there else graph
+    descriptions = [path for path in there if "/" not in path and not path.endswith((".safetensors", ".gguf"))]
+    return [*descriptions, *(path for path in there if path.startswith(own))]
 
 
 def supported(config: Mapping[str, Any], variants: tuple[str, ...] = ()) -> None:

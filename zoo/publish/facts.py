@@ -82,6 +82,7 @@ def _recipe(ctx: StageContext) -> RecipeFacts:
         license=licence.spdx if licence else lock["license"],
         seed=lock["seed"],
         text=ctx.recipe_files[RECIPE_NAME],
+        files=(RECIPE_NAME, *sorted(ctx.recipe_files.keys() - {RECIPE_NAME, LOCK_NAME})),
         overrides=tuple(lock.get("overrides", ())),
         tiny=lock["tiny"],
         licence=licence,

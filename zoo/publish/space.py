@@ -5,13 +5,13 @@ recipe that asks for no Space needs nothing of it. Not covered: secrets, hardwar
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from zoo import registry, shipped
-from zoo.cards import CardData, space_card
+from zoo.cards import CardData, Exports, space_card
 from zoo.publish.facts import RECIPE_NAME
 from zoo.publish.files import add
-from zoo.records import StageContext
+from zoo.records import StageContext, StageRecord
 from zoo.schema import PublishSpec
 
 __all__ = ["lay_out", "title_of"]
@@ -42,7 +42,8 @@ def title_of(data: CardData) -> str:
 
 
 def _settings(spec: PublishSpec, data: CardData) -> Any:
-    acted = data.own_score or next(iter(data.scores.values()))
+    acted = data.acted
+    assert acted is not None, "a Space without an evaluation is refused before anything runs"
     return registry.load("zoo.space:SpaceSettings").model_validate(
         {
             "title": title_of(data),
@@ -55,18 +56,47 @@ def _settings(spec: PublishSpec, data: CardData) -> Any:
             "seed": acted.seed,
             "models": _models(data),
             "scores": {label: record.name for label, record in data.scores.items()},
-            "verify": data.gguf.verify.name if data.gguf and data.gguf.verify else "",
-            "latency": data.gguf.latency.name if data.gguf and data.gguf.latency else "",
+            "verify": _name(data.gguf, "verify"),
+            "onnx_verify": _name(data.onnx, "verify"),
+            "latency": _name(data.gguf, "latency"),
+            "onnx_latency": _name(data.onnx, "latency"),
             "file_scores": {kind: str(ref.name) for kind, ref in spec.file_scores.items() if hasattr(ref, "name")},
             "tiny": any(record.tiny for record in data.lineage.values()),
         }
     )
 
 
+def _name(exports: Exports | None, measured: Literal["verify", "latency"]) -> str:
+    """The record that looked at the files of one format; empty when that was not run."""
+    record: StageRecord | None = getattr(exports, measured) if exports else None
+    return record.name if record else ""
+
+
 def _models(data: CardData) -> list[dict[str, Any]]:
+    """Every published file, and the checkpoint, which a page offers where torch is installed."""
+    return [
+        *_files(data),
+        {
+            "name": f"{title_of(data)} checkpoint",
+            "runtime": "torch",
+            "repository": data.repo,
+            "bytes": _weights(data),
+            "type": "checkpoint",
+        },
+    ]
+
+
+def _weights(data: CardData) -> int:
+    """Bytes of the checkpoint's weights, as its stage's record has them; 0 when it is none of this run's."""
+    made = next((record for record in data.lineage.values() if f"stage:{record.key}" == data.model), None)
+    files = made.files.items() if made else ()
+    return sum(facts["bytes"] for path, facts in files if path.endswith(".safetensors") and "/" not in path)
+
+
+def _files(data: CardData) -> list[dict[str, Any]]:
     return [
         {
-            "name": f"{title_of(data)} {file.type}",
+            "name": f"{title_of(data)} {file.type}{'' if exports.format == 'GGUF' else f' ({exports.format})'}",
             "runtime": _RUNTIMES[exports.format],
             "repository": exports.repo,
             "file": file.name,

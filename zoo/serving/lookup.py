@@ -12,10 +12,10 @@ __all__ = ["BOLD", "PATIENT", "Lookup", "Said"]
 
 BOLD = {1: 7, 2: 7, 3: 15, 4: 15, 5: 31, 6: 31, 7: 31, 8: 31}
 """Tokens that fit -> tokens that are guessed, for runtimes that check 32 tokens in twice (torch in bfloat16) to five
-times (GenAI, int8) the seconds of one. Replayed over 79 steps of a trained agent: 9 runs of the model, not 66."""
+times (GenAI, int8) the seconds of one. `benchmarks/agent_step.py` prints how often the model ran, and what it took."""
 PATIENT = {3: 7, 4: 7, 5: 7, 6: 7, 7: 7, 8: 7}
 """For llama.cpp on a CPU with AVX2, where 2 tokens cost as much as 8, and 8 as much as 4 single ones: 7 or none, and
-only where three fit. 16 runs in place of 66, a quarter fewer seconds; bolder tables cost more than they save."""
+only where three fit; bolder tables cost more than they save. Printed by the same command."""
 _LONGEST = max(BOLD)
 _REMEMBERED = 4096
 """Tokens of earlier answers that are searched."""

@@ -32,8 +32,7 @@ def settings_of_run(recipe: Recipe, records: Mapping[str, StageRecord], models: 
         seed=next((records[name].seed for name in reversed(evaluated.values())), recipe.seed),
         models=tuple(models),
         scores=evaluated,
-        verify=_last(records, "verify"),
-        latency=_last(records, "latency"),
+        **_measured(records),
         file_scores={kind: ref.name for kind, ref in files.items() if isinstance(ref, StageRef)},
         local=True,
         tiny=any(record.tiny for record in records.values()),
@@ -56,8 +55,7 @@ def settings_of_records(
         seed=next((records[name].seed for name in reversed(evaluated)), 0),
         models=tuple(models),
         scores=evaluated,
-        verify=_last(records, "verify"),
-        latency=_last(records, "latency"),
+        **_measured(records),
         local=True,
         tiny=any(record.tiny for record in records.values()),
     )
@@ -97,5 +95,12 @@ def _split(records: Mapping[str, StageRecord], evaluated: Mapping[str, str]) -> 
     return splits[-1] if splits else "held-out-parameters"
 
 
-def _last(records: Mapping[str, StageRecord], kind: str) -> str:
-    return next((name for name, record in reversed(list(records.items())) if record.kind == kind), "")
+def _measured(records: Mapping[str, StageRecord]) -> dict[str, str]:
+    """Which record looked at the files of which format: the last of each, told apart by the export that it read."""
+    exports = {f"stage:{record.key}": record.kind for record in records.values() if record.kind in ("gguf", "onnx")}
+    found: dict[str, str] = {}
+    for name, record in records.items():
+        if record.kind in ("verify", "latency"):
+            of_onnx = exports.get(record.inputs.get("export", "")) == "onnx"
+            found[f"onnx_{record.kind}" if of_onnx else record.kind] = name
+    return found

@@ -69,9 +69,13 @@ class SpaceSettings(Settings):
     scores: dict[str, str] = Field(default_factory=dict)
     """Label -> name of the evaluation's record, in the order in which they are shown."""
     verify: str = ""
-    """Name of the record that compared the files with the checkpoint; empty when that was not run."""
+    """Name of the record that compared the GGUF files with the checkpoint; empty when that was not run."""
+    onnx_verify: str = ""
+    """The same of the ONNX graphs."""
     latency: str = ""
-    """Name of the record that measured what the files cost."""
+    """Name of the record that measured what the GGUF files cost."""
+    onnx_latency: str = ""
+    """The same of the ONNX graphs."""
     file_scores: dict[str, str] = Field(default_factory=dict)
     """Type of a file -> name of the evaluation that acted with that file."""
     episode_seconds: float = Field(120.0, gt=0)
