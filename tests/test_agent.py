@@ -206,6 +206,19 @@ def test_a_world_that_breaks_down_ends_its_own_episode_as_an_error(fragile, batc
     assert episodes[2].problem == "the browser crashed"
 
 
+def test_a_world_that_is_gone_when_its_state_is_asked_for_ends_its_own_episode_alone(fragile, monkeypatch):
+    def asked(self):
+        if self.inside.task.id == TASKS[1].id:
+            raise EpisodeLost("the device went away")
+        return self.inside.success()
+
+    monkeypatch.setattr(Fragile, "success", asked, raising=False)
+    episodes = play(TERSE, TASKS[1:5:2], expert_answers(TERSE))
+    assert [(episode.ended, episode.success) for episode in episodes] == [("error", False), ("finish", True)]
+    assert (episodes[0].problem, bool(episodes[0].steps)) == ("the device went away", True)
+    assert len({id(one) for one in Fragile.closed}) == len(Fragile.closed) == 2
+
+
 def test_environments_are_used_again_and_all_are_closed_in_the_end(fragile):
     play(TERSE, TASKS[:9], expert_answers(TERSE), batch=2)
     assert len({id(one) for one in Fragile.closed}) == len(Fragile.closed) == 4

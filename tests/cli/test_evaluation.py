@@ -1,5 +1,7 @@
 import json
+import sys
 
+import exported_onnx
 import pytest
 from click.testing import CliRunner
 from openai_server import serving
@@ -7,7 +9,10 @@ from PIL import Image
 
 from zoo.actions import Action, write_answer
 from zoo.cli import command
+from zoo.errors import DataError, EnvironmentFailure
+from zoo.exports.gguf import convert
 from zoo.playground import EPISODES_NAME
+from zoo.playground.episodes import read_episodes
 
 
 @pytest.fixture
@@ -35,7 +40,7 @@ def test_the_expert_solves_everything_and_the_tables_lie_beside_the_episodes(rec
     result = recipes("eval", "expert", "--episodes", 12, "--out", tmp_path / "out", "--json")
     assert (success(result)["value"], success(result)["n"]) == (1.0, 12)
     assert {file.name for file in (tmp_path / "out").iterdir()} == {
-        EPISODES_NAME, "settings.json", "table.csv", "table.xlsx",
+        EPISODES_NAME, "settings.json", "table.csv", "table.xlsx", ".episodes.lock",
     }  # fmt: skip
     assert "Sub-SR" in result.stderr
 
@@ -53,6 +58,25 @@ def test_a_checkpoint_folder_is_evaluated_and_its_tokens_are_counted(recipes, ti
     measured = last_json(recipes("eval", tiny_llama, "--episodes", 3, *flags))["table"][0]["measures"]
     assert measured["prompt_tokens_per_step"]["value"] > 50
     assert measured["tokens_per_step"]["value"] <= 8
+
+
+def said(folder):
+    return [[step.answer for step in record.steps] for record in read_episodes(folder / EPISODES_NAME)]
+
+
+def test_an_onnx_folder_and_a_gguf_act_as_their_checkpoint_does(recipes, tiny_llama, tmp_path):
+    export = exported_onnx.make(tiny_llama, tmp_path, ("fp32",))
+    convert(export.checkpoint, tmp_path / "model-F32.gguf", "f32")
+    flags = ("--episodes", 3, "--batch", 1, "--set", "rounds=2", "--set", "answer_tokens=8", "--threads", 1, "--json")
+    result = recipes("eval", export.folder, *flags, "--out", tmp_path / "onnx")
+    recipes("eval", export.checkpoint, *flags, "--device", "cpu", "--out", tmp_path / "torch")
+    recipes("eval", tmp_path / "model-F32.gguf", *flags, "--out", tmp_path / "gguf")
+    answers = said(tmp_path / "onnx")
+    assert answers == said(tmp_path / "torch") == said(tmp_path / "gguf")
+    assert len({answer for episode in answers for answer in episode}) > 1
+    measured = last_json(result)["table"][0]["measures"]
+    assert (measured["success_rate"]["n"], measured["tokens_per_step"]["n"]) == (3, sum(map(len, answers)))
+    assert measured["prompt_tokens_per_step"]["value"] > 50
 
 
 def test_an_endpoint_acts_and_another_judges(recipes, monkeypatch, tmp_path):
@@ -117,3 +141,16 @@ def test_a_trace_becomes_a_picture_that_moves_of_what_was_kept_and_nothing_from_
     recipes("eval", "expert", "--episodes", 1, "--out", tmp_path / "bare")
     with pytest.raises(Exception, match="has no pictures"):
         recipes("trace", tmp_path / "bare", "--episode", 0, "--gif", gif)
+
+
+def test_what_the_tables_need_is_asked_for_before_anything_is_played(recipes, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(EnvironmentFailure, match=r"pip install 'edgezoo\[eval\]'"):
+        recipes("eval", "expert", "--episodes", 1, "--out", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_trace_of_an_evaluation_without_an_episode_yet_says_so(recipes, tmp_path):
+    (tmp_path / EPISODES_NAME).write_text('{"number": 0, "ta')
+    with pytest.raises(DataError, match="holds no episode yet"):
+        recipes("trace", tmp_path)

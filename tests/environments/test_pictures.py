@@ -1,5 +1,7 @@
 """Screens as pictures: what a model with eyes is shown, and when two of them are one screen."""
 
+from dataclasses import replace
+
 import pytest
 from PIL import Image, ImageDraw
 
@@ -114,3 +116,11 @@ def test_pictures_that_are_kept_are_those_that_the_agent_saw_and_count_as_well(t
     records = Session(spec, TASKS[:1], answer, EpisodeLog(tmp_path / "plain", {}), pictures=True).run()
     kept = [Image.open(tmp_path / "plain" / step.picture) for step in records[0].steps]
     assert all(list(a.getdata()) == list(b.getdata()) for a, b in zip(kept, seen, strict=True))
+
+
+def test_pictures_of_tasks_that_differ_only_in_the_end_of_a_long_name_lie_apart(tmp_path):
+    text = AgentSpec(rounds=1)
+    tasks = [replace(TASKS[0], id=f"{'a long name ' * 12}{end}") for end in "ab"]
+    records = Session(text, tasks, expert_answers(text), EpisodeLog(tmp_path, {}), pictures=True).run()
+    assert len({record.steps[0].picture for record in records}) == 2
+    assert len(list(tmp_path.rglob("*.png"))) == 2

@@ -83,7 +83,8 @@ def test_a_stopped_evaluation_goes_on_where_it_was_and_ends_with_the_same(tmp_pa
 
 
 def test_a_log_of_other_settings_is_refused(tmp_path):
-    EpisodeLog(tmp_path, {"model": "a", "seed": 1})
+    with EpisodeLog(tmp_path, {"model": "a", "seed": 1}).held():
+        pass
     with pytest.raises(DataError, match=r"seed: 1 there, 2 now"):
         EpisodeLog(tmp_path, {"model": "a", "seed": 2})
 
@@ -203,3 +204,26 @@ def test_the_tables_hold_the_same_numbers_and_no_formulas(tmp_path):
     assert book["measures"].max_row == len(lines) + 1
     assert book["episodes"]["E2"].value == "'=1+1"
     assert not list(tmp_path.glob("*.part"))
+
+
+# zipfile tries once more to close the archive that it could not write, and says so.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_full_disk_leaves_the_tables_of_before(tmp_path):
+    records = [episode(0), episode(1, False, app="settings")]
+    for write, name in ((write_csv, "table.csv"), (write_xlsx, "table.xlsx")):
+        file = tmp_path / name
+        write(records[:1], file)
+        before = file.read_bytes()
+        (tmp_path / "table.part").symlink_to("/dev/full")
+        with pytest.raises(OSError, match="No space left"):
+            write(records, file)
+        assert file.read_bytes() == before
+        (tmp_path / "table.part").unlink()
+        write(records, file)
+        assert file.read_bytes() != before
+
+
+def test_an_instruction_with_marks_that_no_spreadsheet_holds_is_written_without_them(tmp_path):
+    write_xlsx([episode(0, instruction="Ring \x07 the\x00bell")], tmp_path / "table.xlsx")
+    told = load_workbook(tmp_path / "table.xlsx")["episodes"]["E2"].value
+    assert told == "Ring \N{REPLACEMENT CHARACTER} the\N{REPLACEMENT CHARACTER}bell"

@@ -234,7 +234,7 @@ class _Floor:
         for number, situation in list(self.live.items()):
             if end := _end(self.spec, situation, self.clock):
                 self.ended[number] = _episode(self.live.pop(number), end)
-                if end == "error":
+                if self.ended[number].ended == "error":
                     _close(situation.environment)
                 else:
                     self.idle.append(situation.environment)
@@ -257,9 +257,12 @@ def _end(spec: AgentSpec, situation: Situation, clock: Callable[[], float]) -> E
 
 def _episode(situation: Situation, end: End) -> Episode:
     task, steps, environment = situation.task, tuple(situation.steps), situation.environment
-    if situation.problem:
-        return Episode(task, steps, end, False, (), situation.problem)
-    return Episode(task, steps, end, environment.success(), environment.sub_goals())
+    if not situation.problem:
+        try:
+            return Episode(task, steps, end, environment.success(), environment.sub_goals())
+        except EpisodeLost as error:  # a device is asked for its state, and may be gone by now
+            situation.problem = str(error)
+    return Episode(task, steps, "error", False, (), situation.problem)
 
 
 def _close(environment: Environment) -> None:

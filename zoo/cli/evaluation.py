@@ -58,8 +58,9 @@ def evaluate(model: str, **options: Any) -> None:
     `expert` or `random`. Success is decided by the state of the world. Without --out, the same settings go on in the
     same folder.
     """
-    from zoo.playground import EpisodeLog, Session, choose_tasks, write_csv, write_xlsx
+    from zoo.playground import EpisodeLog, Session, choose_tasks, require_xlsx, write_csv, write_xlsx
 
+    require_xlsx()
     # A polite kill ends it as Ctrl-C does: browsers are closed, and what was played stays.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     spec = _agent(options["recipe"], options["world"], options["changes"])
@@ -68,12 +69,14 @@ def evaluate(model: str, **options: Any) -> None:
     tasks = choose_tasks(spec, options["split"], options["tasks"], options["episodes"], options["seed"])
     log = EpisodeLog(folder, settings)
     console = Console(stderr=True)
-    with _answerer(model, spec, options) as answer, bar(console, len(tasks)) as progress:
-        session = Session(spec, tasks, answer, log, options["batch"], _judge(options), options["pictures"])
-        records = session.run(progress)
-    write_csv(records, folder / "table.csv")
-    write_xlsx(records, folder / "table.xlsx")
-    console.print(score_table(records), soft_wrap=True)
+    # Held before a model is loaded: that somebody else writes these episodes is said at once.
+    with log.held():
+        with _answerer(model, spec, options) as answer, bar(console, len(tasks)) as progress:
+            session = Session(spec, tasks, answer, log, options["batch"], _judge(options), options["pictures"])
+            records = session.run(progress)
+        write_csv(records, folder / "table.csv")
+        write_xlsx(records, folder / "table.xlsx")
+    console.print(score_table(records, console.width))
     console.print(f"episodes and tables: {folder}", soft_wrap=True, highlight=False)
     if options["as_json"]:
         click.echo(json.dumps(_result(model, folder, records)))

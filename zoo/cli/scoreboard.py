@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -17,18 +17,21 @@ if TYPE_CHECKING:
 __all__ = ["bar", "cell", "score_table"]
 
 _COLUMNS = {
-    "success_rate": "SR",
+    "success_rate": "SR %",
     "sub_goal_rate": "Sub-SR",
     "reversed_redundancy": "RRR",
     "reasonable_operations": "ROR",
+    "judge_agreement": "judge agrees %",
     "steps_per_episode": "steps",
     "seconds_per_step": "s/step",
     "tokens_per_step": "tokens",
+    "valid_action_rate": "valid %",
     "prompt_tokens_per_step": "prompt",
-    "valid_action_rate": "valid",
-    "judge_agreement": "judge agrees",
 }
-_SHARES = frozenset({"success_rate", "sub_goal_rate", "valid_action_rate", "judge_agreement"})
+"""What is shown, the most important first: a narrow terminal has no room for the last."""
+_RATES = frozenset({"success_rate", "valid_action_rate", "judge_agreement"})
+"""What is counted, not averaged; the intervals of averages would take the room of the measures."""
+_GAP = 2
 
 
 @contextmanager
@@ -62,37 +65,62 @@ def _fields(fields: dict[str, float | str]) -> str:
     return "  ".join(f"{name} {value}" for name, value in fields.items())
 
 
-def score_table(records: "Sequence[EpisodeRecord]") -> Table:
-    """Groups down, measures across; each with its sample and 95 % interval."""
-    from zoo.playground import groups, measures
+def score_table(records: "Sequence[EpisodeRecord]", width: int) -> Table:
+    """Groups down, measures across, in at most `width` characters; rates with their 95 % intervals.
 
-    measured = [(group, measures(group.records)) for group in groups(records)]
-    shown = {name: head for name, head in _COLUMNS.items() if any(name in metrics for _, metrics in measured)}
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    for heading in ("", "n", *shown.values()):
-        # A narrow terminal folds the cells: a figure that is cut off is none.
-        justify: Literal["left", "right"] = "left" if heading == "" else "right"
-        table.add_column(heading, justify=justify, min_width=len(heading), overflow="fold")
-    for group, metrics in measured:
-        n = len(group.records)
-        cells = [cell(name, metrics[name], n) if name in metrics else "" for name in shown]
-        table.add_row(group.name, str(n), *cells)
+    Measures without room are named under the table; all of them, with sample and interval, are in `table.csv`.
+    """
+    columns, left_out = _fitting(records, width)
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, _GAP, 0, 0), caption_justify="left")
+    for at, column in enumerate(columns):
+        table.add_column(column[0], justify="left" if at == 0 else "right", no_wrap=at > 0, overflow="fold")
+    for row in zip(*(column[1:] for column in columns), strict=True):
+        table.add_row(row[0], *map(_dimmed, row[1:]))
+    if left_out:
+        table.caption = f"in table.csv alone: {', '.join(left_out)}"
     return table
 
 
-def cell(name: str, metric: Metric, row_n: int) -> str:
-    """A value over its 95 % interval, and the size of its sample where it is another than the row's.
+def _fitting(records: "Sequence[EpisodeRecord]", width: int) -> tuple[list[list[str]], list[str]]:
+    """The columns, each with its heading first, and the headings of those from the first without room on."""
+    from zoo.playground import groups, measures
 
-    >>> cell("success_rate", Metric(0.5, n=10, low=0.24, high=0.76), 10)
-    '50.0%\\n[dim]24..76[/]'
+    measured = [(group, measures(group.records)) for group in groups(records)]
+    columns = [["", *(group.name for group, _ in measured)], ["n", *(str(len(group.records)) for group, _ in measured)]]
+    left_out: list[str] = []
+    for name, heading in _COLUMNS.items():
+        column = [heading, *(cell(name, metrics[name]) if name in metrics else "" for _, metrics in measured)]
+        if not any(column[1:]):
+            continue
+        if left_out or _wide([*columns, column]) > width:
+            left_out.append(heading.removesuffix(" %"))
+        else:
+            columns.append(column)
+    return columns, left_out
+
+
+def cell(name: str, metric: Metric) -> str:
+    """A value, and beside a rate its 95 % interval, both in percent.
+
+    >>> cell("success_rate", Metric(0.5, n=10, low=0.24, high=0.76))
+    '50.0 24..76'
+    >>> cell("seconds_per_step", Metric(0.01234, "s", n=10, low=0.01, high=0.02))
+    '0.012'
     """
-    scale, mark = (100, "%") if name in _SHARES else (1, "")
-    digits = 3 if name == "seconds_per_step" else 1
-    text = f"{metric.value * scale:.{digits}f}{mark}"
-    below = []
-    if metric.low is not None and metric.high is not None:
-        fewer = digits if metric.high * scale < 20 else 0
-        below.append(f"{metric.low * scale:.{fewer}f}..{metric.high * scale:.{fewer}f}")
-    if metric.n != row_n:
-        below.append(f"n={metric.n}")
-    return f"{text}\n[dim]{' '.join(below)}[/]" if below else text
+    if name == "sub_goal_rate":
+        return f"{100 * metric.value:.1f}"
+    if name not in _RATES:
+        return f"{metric.value:.{3 if name == 'seconds_per_step' else 1}f}"
+    assert metric.low is not None and metric.high is not None, "a rate has an interval"
+    percent = "100" if metric.value == 1 else f"{100 * metric.value:.1f}"
+    return f"{percent} {100 * metric.low:.0f}..{100 * metric.high:.0f}"
+
+
+def _dimmed(text: str) -> str:
+    """With the interval of a rate less bright than its value."""
+    value, _, interval = text.partition(" ")
+    return f"{value} [dim]{interval}[/]" if interval else value
+
+
+def _wide(columns: Sequence[Sequence[str]]) -> int:
+    return sum(max(map(len, column)) for column in columns) + _GAP * (len(columns) - 1)

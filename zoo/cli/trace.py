@@ -36,9 +36,10 @@ def trace(file: Path, episode: int | None, gif: Path | None, failed: bool, as_js
     found = file / EPISODES_NAME if file.is_dir() else file
     records = sorted(read_episodes(found), key=lambda record: record.number)
     chosen = [record for record in records if episode is None or record.number == episode]
+    if not records:
+        raise DataError(f"{found}: holds no episode yet")
     if not chosen:
-        numbers = f"0 to {max(record.number for record in records)}" if records else "none"
-        raise DataError(f"{found}: there is no episode {episode}; it has {numbers}")
+        raise DataError(f"{found}: there is no episode {episode}; it has 0 to {records[-1].number}")
     if gif:
         if episode is None:
             raise click.UsageError("--gif needs --episode N")

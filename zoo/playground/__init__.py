@@ -9,7 +9,7 @@ from zoo.playground.episodes import EPISODES_NAME, EpisodeLog, EpisodeRecord, St
 from zoo.playground.judge import Judge
 from zoo.playground.scores import Group, groups, measures
 from zoo.playground.session import Session, choose_tasks, recorded
-from zoo.playground.sheets import write_csv, write_xlsx
+from zoo.playground.sheets import require_xlsx, write_csv, write_xlsx
 
 __all__ = [
     "EPISODES_NAME",
@@ -28,6 +28,7 @@ __all__ = [
     "groups",
     "measures",
     "recorded",
+    "require_xlsx",
     "write_csv",
     "write_xlsx",
 ]

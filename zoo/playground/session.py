@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zoo import fingerprint
 from zoo.actions import write
 from zoo.agent import Answerer, Episode, Situation, expert_answers, open_environment, play
 from zoo.answering.models import ModelAgent
@@ -30,6 +31,7 @@ _FREE_EXPERTS = frozenset({"phone", "phone-ten", "desk"})
 """Worlds where asking the expert for its whole way costs no browser and no device."""
 _WAITING = frozenset({"miniwob", "android"})
 """Worlds whose steps wait for another program, so that threads help."""
+_NAME_LENGTH = 70
 
 
 def choose_tasks(spec: AgentSpec, split: Split, patterns: Sequence[str], count: int, seed: int) -> list[Task]:
@@ -51,7 +53,14 @@ class Session:
     """Whether each screen is also kept as a PNG, where the world can draw it."""
 
     def run(self, progress: Progress = no_progress) -> list[EpisodeRecord]:
-        """Play the tasks that have no episode yet; all episodes, in the order of the tasks."""
+        """Play the tasks that have no episode yet; all episodes, in the order of the tasks.
+
+        Raises DataError when another process writes the log.
+        """
+        with self.log.held():
+            return self._run(progress)
+
+    def _run(self, progress: Progress) -> list[EpisodeRecord]:
         left = [number for number in range(len(self.tasks)) if number not in self.log.finished]
         done = len(self.tasks) - len(left)
         pictures = _Pictures(self.spec, self.log.folder) if self.pictures else None
@@ -155,7 +164,9 @@ class _Pictures:
             return  # the step that is to come ends the episode, with the reason
         before, self.last[task] = self.last.get(task), image
         kept = self.drawn.setdefault(task, [])
-        name = "".join(letter if letter.isalnum() else "-" for letter in task)[:80]
+        # The end of a task's name tells two of one template apart, and is cut off: hence the digest.
+        readable = "".join(letter if letter.isalnum() else "-" for letter in task)[:_NAME_LENGTH]
+        name = f"{readable}-{fingerprint.of_data(task)[:8]}"
         file = self.folder / "pictures" / name / f"{len(kept) + 1:02}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
         image.save(file)

@@ -3,12 +3,14 @@
 import csv
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
+from zoo.errors import EnvironmentFailure
 from zoo.playground.episodes import EpisodeRecord
 from zoo.playground.scores import groups, measures
 
-__all__ = ["COLUMNS", "Row", "rows", "write_csv", "write_xlsx"]
+__all__ = ["COLUMNS", "Row", "require_xlsx", "rows", "write_csv", "write_xlsx"]
 
 COLUMNS = ("by", "group", "measure", "value", "unit", "n", "low95", "high95")
 _EPISODE_COLUMNS = (
@@ -49,6 +51,12 @@ def rows(records: Sequence[EpisodeRecord]) -> list[Row]:
     ]
 
 
+def require_xlsx() -> None:
+    """Raises EnvironmentFailure when what writes XLSX is not installed: to be known before hours of episodes."""
+    if find_spec("openpyxl") is None:
+        raise EnvironmentFailure("openpyxl, which writes table.xlsx, is not installed: pip install 'edgezoo[eval]'")
+
+
 def write_csv(records: Sequence[EpisodeRecord], file: Path) -> None:
     """Write the measures, whole or not at all."""
     part = file.with_suffix(".part")
@@ -62,7 +70,7 @@ def write_csv(records: Sequence[EpisodeRecord], file: Path) -> None:
 def write_xlsx(records: Sequence[EpisodeRecord], file: Path) -> None:
     """Write the measures and, on a second sheet, the episodes, whole or not at all.
 
-    Raises ModuleNotFoundError without openpyxl (extra `eval`).
+    Needs openpyxl, see `require_xlsx`.
     """
     from openpyxl import Workbook
 
@@ -90,5 +98,10 @@ def _episode(record: EpisodeRecord) -> tuple[object, ...]:
 
 
 def _plain(value: object) -> object:
-    """A text that a spreadsheet would take for a formula is marked as text."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    """A text that a spreadsheet would take for a formula is marked as text; what XML cannot hold is replaced."""
+    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+
+    if not isinstance(value, str):
+        return value
+    text = ILLEGAL_CHARACTERS_RE.sub("\N{REPLACEMENT CHARACTER}", value)
+    return f"'{text}" if text.startswith(_FORMULA) else text
