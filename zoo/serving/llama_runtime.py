@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import ExportError
+from zoo.errors import DataError, ExportError
 from zoo.formats import gguf_header
 from zoo.prompt import pictures_in
 from zoo.serving import llama_library, prompts, stepwise
