@@ -14,7 +14,7 @@ from shelf import Loading, Shelf
 from turns import Turns
 
 from zoo.agent import Chat, Situation, chat_of
-from zoo.answering.models import grammar_for
+from zoo.answering.models import grammar_for, most_tokens
 from zoo.errors import ModelError
 from zoo.playground import Endpoint, ask_endpoint
 from zoo.schema import AgentSpec
@@ -81,7 +81,7 @@ class Answerers:
             yield from self._endpoint(chat, endpoint, seconds, stopped)
             return
         grammar = grammar_for(self.spec, chat) if self.spec.constrained else None
-        yield from self.model(name, chat, self.spec.answer_tokens, grammar, seconds=seconds, stopped=stopped)
+        yield from self.model(name, chat, most_tokens(self.spec), grammar, seconds=seconds, stopped=stopped)
 
     def model(
         self,

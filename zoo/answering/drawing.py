@@ -12,7 +12,7 @@ from typing import Protocol
 
 from zoo.answering.endpoint import answered
 from zoo.answering.kept import KeptAnswers
-from zoo.answering.models import Numbers, ask_runtime, grammar_for, numbers_of
+from zoo.answering.models import Numbers, ask_runtime, grammar_for, most_tokens, numbers_of
 from zoo.prompt import Chat
 from zoo.schema import AgentSpec
 from zoo.serving import Generation, Noise, Runtime
@@ -43,7 +43,7 @@ def draw_runtime(spec: AgentSpec, runtime: Runtime, temperature: float) -> Draw:
             return runtime.generate(chats, spec.answer_tokens, noises=noises)
         shown = numbers_of(chats, numbers)
         return [
-            runtime.generate([chat], spec.answer_tokens, grammar_for(spec, chat, its), noises=[noise])[0]
+            runtime.generate([chat], most_tokens(spec), grammar_for(spec, chat, its), noises=[noise])[0]
             for chat, its, noise in zip(chats, shown, noises, strict=True)
         ]
 

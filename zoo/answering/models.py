@@ -19,10 +19,12 @@ from zoo.prompt import words_of
 from zoo.schema import AgentSpec
 from zoo.serving import Generation, Runtime
 
-__all__ = ["Ask", "ModelAgent", "Numbers", "ask_runtime", "grammar_for", "numbers_of"]
+__all__ = ["Ask", "ModelAgent", "Numbers", "ask_runtime", "grammar_for", "most_tokens", "numbers_of"]
 
 Numbers = Sequence[Sequence[int]]
 """For each chat, the numbers on its screen."""
+_TAGS_AND_CALL = 48
+"""Tokens of an answer that are no prose, in SmolLM2's vocabulary: at most about so many."""
 
 
 class Ask(Protocol):
@@ -78,7 +80,7 @@ def ask_runtime(spec: AgentSpec, runtime: Runtime) -> Ask:
             return runtime.generate(chats, spec.answer_tokens)
         shown = numbers_of(chats, numbers)
         return [
-            generate([chat], spec.answer_tokens, grammar=grammar_for(spec, chat, its))[0]
+            generate([chat], most_tokens(spec), grammar=grammar_for(spec, chat, its))[0]
             for chat, its in zip(chats, shown, strict=True)
         ]
 
@@ -93,8 +95,18 @@ def numbers_of(chats: Sequence[Sequence[Mapping[str, Any]]], numbers: Numbers | 
 def grammar_for(spec: AgentSpec, chat: Chat, numbers: Sequence[int] | None = None) -> str:
     """The grammar of an answer to this chat, for the numbers on its screen (those in its words when none are given).
 
-    Each prose part may have as many characters as the answer has tokens: at four characters a token, both leave half of
-    the tokens to the tags and the call.
+    Each of its prose parts may have as many characters as the answer has tokens, so that a model at a loss, which
+    repeats its prompt, comes to a call: see `most_tokens`.
     """
     (shown,) = numbers_of([chat], None if numbers is None else [numbers])
     return dialect_of(spec.world).grammar(shown, spec.answer_tokens)
+
+
+def most_tokens(spec: AgentSpec) -> int:
+    """How many tokens an answer may have: where a grammar bounds the prose, what the tags and a call need comes on top,
+    since a call that is cut off is none.
+
+    >>> most_tokens(AgentSpec(answer_tokens=96)), most_tokens(AgentSpec(answer_tokens=96, constrained=True))
+    (96, 144)
+    """
+    return spec.answer_tokens + (_TAGS_AND_CALL if spec.constrained else 0)
