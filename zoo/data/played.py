@@ -66,13 +66,13 @@ class PlayedLog:
     def __init__(self, file: Path) -> None:
         self.file = file
         self.episodes: dict[tuple[int, int], Played] = {}
-        lines = file.read_text("utf-8").split("\n") if file.is_file() else [""]
-        for line in lines[:-1]:  # what follows the last line break was cut off
-            played = _read(line)
+        lines = file.read_bytes().split(b"\n") if file.is_file() else [b""]
+        for line in lines[:-1]:  # what follows the last line break was cut off, amid a letter maybe
+            played = _read(line.decode("utf-8"))
             self.episodes[played.attempt, played.number] = played
         if lines[-1]:
             part = file.with_suffix(".part")
-            part.write_text("".join(f"{line}\n" for line in lines[:-1]), "utf-8")
+            part.write_bytes(b"".join(line + b"\n" for line in lines[:-1]))
             part.replace(file)
 
     def add(self, played: Played) -> None:

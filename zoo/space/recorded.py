@@ -49,7 +49,7 @@ def recorded(record: StageRecord, episodes: str, most: int = _MOST) -> str:
     world = load(ENVIRONMENTS[agent.world])
     drawn = world.draw_tasks(record.settings["split"], record.settings["tasks"], record.seed)
     tasks = {task.id: task for task in drawn}
-    played = [_course(json.loads(line), tasks, record.name) for line in episodes.splitlines() if line.strip()]
+    played = [_course(json.loads(line), tasks, record.name) for line in episodes.split("\n") if line.strip()]
     return "".join(_line(course) for course in _chosen(played, most))
 
 
@@ -58,7 +58,7 @@ def parse_courses(text: str, where: str) -> list[Course]:
 
     Raises DataError, with the line, for what is none.
     """
-    return [_parsed(line, f"{where}:{at}") for at, line in enumerate(text.splitlines(), start=1) if line.strip()]
+    return [_parsed(line, f"{where}:{at}") for at, line in enumerate(text.split("\n"), start=1) if line.strip()]
 
 
 def _course(data: Mapping[str, Any], tasks: Mapping[str, Task], name: str) -> Course:

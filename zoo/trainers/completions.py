@@ -35,6 +35,7 @@ def keeper(folder: Path) -> Any:
 
 def collect(folder: Path, file: Path) -> int:
     """Join what was kept into one file, in the order of the steps; returns how many rows."""
-    lines = [line for part in sorted(folder.glob("*.jsonl")) for line in part.read_text("utf-8").splitlines()]
+    texts = [part.read_text("utf-8") for part in sorted(folder.glob("*.jsonl"))]
+    lines = [line for text in texts for line in text.split("\n") if line]  # an answer may hold other line breaks
     file.write_text("".join(line + "\n" for line in lines), "utf-8")
     return len(lines)
