@@ -4,8 +4,8 @@
 
 EXPORT is a folder with `onnx/model_quantized.onnx` or `onnx/model_q4.onnx`, made of CHECKPOINT where it lacks them.
 Each graph is opened as it is and with another `accuracy_level` (4 rounds activations to int8, 1 does not), read once as
-a whole and once token by token. Then its first product alone is given eight rows together and one by one, and eight
-rows that differ by a part in a million. Printed: two tables.
+a whole and once token by token. Then its head alone is given rows together and one by one, and rows that
+differ by a part in a million. Printed: two tables.
 """
 
 import argparse
@@ -26,6 +26,8 @@ from zoo.serving.stepwise import step_seconds
 
 _TEXT = "You operate a phone. The user wants to delete the chat with yusuf, and to call back later today."
 _AT_ONCE, _STEPS, _TIMED = 6, 14, 6
+_ROWS, _ALONE = 512, 8
+"""So many that some value lies where a millionth decides how it is rounded."""
 
 
 def main() -> None:
@@ -51,7 +53,7 @@ def main() -> None:
                 with open_onnx(copy, threads=1) as runtime:
                     print(f"| {variant} | {level} | {' | '.join(two_ways(runtime))} |", flush=True)
             products.append(f"| {variant} | {level} | {' | '.join(one_product(model))} |")
-    print("\n| first product of | accuracy level | a row alone and among others | after a change of 1e-6 |")
+    print("\n| head of | accuracy level | a row alone and among others | after a change of 1e-6 |")
     print("| --- | --- | ---: | ---: |")
     print("\n".join(products))
 
@@ -79,10 +81,10 @@ def two_ways(runtime: OnnxRuntime) -> list[str]:
 
 
 def one_product(model: Any) -> list[str]:
-    """Cells: relative differences of what the first product of a graph gives."""
+    """Cells: relative differences of what the last product of a graph, its head, gives."""
     import onnxruntime
 
-    node = next(one for one in model.graph.node if one.op_type == "MatMulNBits")
+    node = [one for one in model.graph.node if one.op_type == "MatMulNBits"][-1]
     settings = {one.name: helper.get_attribute_value(one) for one in node.attribute}
     width, rows = settings["K"], settings["N"]
     constants = [tensor for tensor in model.graph.initializer if tensor.name in node.input]
@@ -94,13 +96,14 @@ def one_product(model: Any) -> list[str]:
     alone = helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
     session = onnxruntime.InferenceSession(alone.SerializeToString(), providers=["CPUExecutionProvider"])
     draw = np.random.default_rng(0)
-    given = draw.standard_normal((8, width)).astype(np.float32)
+    given = draw.standard_normal((_ROWS, width)).astype(np.float32)
     nearly = (given * (1 + 1e-6 * draw.standard_normal(given.shape))).astype(np.float32)
     (together,) = session.run(None, {"x": given})
-    one_by_one = np.concatenate([session.run(None, {"x": row[None]})[0] for row in given])
+    one_by_one = np.concatenate([session.run(None, {"x": row[None]})[0] for row in given[:_ALONE]])
     (changed,) = session.run(None, {"x": nearly})
     largest = float(np.abs(together).max())
-    return [f"{np.abs(together - other).max() / largest:.1e}" for other in (one_by_one, changed)]
+    pairs = ((together[:_ALONE], one_by_one), (together, changed))
+    return [f"{np.abs(one - other).max() / largest:.1e}" for one, other in pairs]
 
 
 def relative(one: np.ndarray, other: np.ndarray) -> float:

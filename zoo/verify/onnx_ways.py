@@ -4,8 +4,8 @@ A graph of floating-point operators adds in another order and agrees to a small 
 round their activations to 8 bits does not (`accuracy_level` 4 of MatMulNBits: our int8 and int4, GenAI's; dynamic
 quantization). Measured on a fine-tuned SmolLM2-135M: the integer kernels give a row bit for bit what it has among
 others, but rounding is a step, behind which a difference of 1e-6 (attention over one row adds in another order) is up
-to 7e-4, and thirty layers make of it 1.4 of a logit, 3 to 8e-3 nats and 4 % of a layer's cache. Level 0 or 1 agrees to
-4e-5 of a logit and takes 19 times as long for a token (`benchmarks/exports/rounding.py` prints this). So the rounding
+to 3e-4, and thirty layers make of it 0.9 of a logit, 5e-3 nats and 3 % of a layer's cache. Level 0 or 1 agrees to 1e-4
+of a logit and takes 14 to 23 times as long for a token (`benchmarks/exports/rounding.py` prints this). So the rounding
 stays, and what it cannot explain is refused: more nats between the ways than the gate of 8 bits allows, or a layer
 whose cache is off by more than a fifth. A past that is missing, or another layer's, is off by 80 % and more there.
 """
