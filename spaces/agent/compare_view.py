@@ -35,7 +35,8 @@ def table(columns: Sequence[Column], workload: Workload) -> str:
         _row(_agreement_name(workload, columns[0]), [_share(column, columns[0], workload) for column in columns]),
     ]
     body = "".join(rows)
-    return f'<div class="scroll"><table><thead><tr><td></td>{heads}</tr></thead><tbody>{body}</tbody></table></div>'
+    cells = f"<table><thead><tr><td></td>{heads}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<div class="scroll" tabindex="0">{cells}</div>'
 
 
 def bars(columns: Sequence[Column]) -> str:

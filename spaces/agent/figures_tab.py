@@ -124,7 +124,7 @@ def uses(settings: SpaceSettings) -> str:
         ]
     if settings.repository:
         lines.append(f'transformers.pipeline("text-generation", "{settings.repository}")')
-    code = "".join(f"<pre><code>{escape(line)}</code></pre>" for line in lines)
+    code = "".join(f'<pre tabindex="0"><code>{escape(line)}</code></pre>' for line in lines)
     return f"<h2>Where it is</h2><ul class='links'>{links}</ul><h2>In one line</h2>{code}"
 
 

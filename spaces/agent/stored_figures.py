@@ -59,7 +59,8 @@ def table_html(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = "".join(
         f'<tr><th scope="row">{row[0]}</th>{"".join(f"<td>{cell}</td>" for cell in row[1:])}</tr>' for row in rows
     )
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>'
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>"
+    return f'<div class="scroll" tabindex="0">{table}</div>'
 
 
 def metric_text(metric: Metric | None) -> str:

@@ -31,7 +31,7 @@ def test_a_page_made_on_the_spot_holds_an_app_and_two_files_to_choose_from(home:
     assert [model.name for model in settings.models] == ["Tiny F16", "Tiny Q8_0"]
     assert all(Path(model.path).is_file() for model in settings.models)
     assert (folder / "app.py").is_file()
-    assert (folder / "zoo" / "agent.py").is_file()
+    assert (folder / "zoo" / "agent" / "__init__.py").is_file()
     assert not list(home.rglob("*.part"))
     before = {file.name: file.stat().st_mtime_ns for file in folder.parent.glob("tiny-models/*.gguf")}
     demo_pages.made_on_the_spot()

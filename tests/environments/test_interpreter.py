@@ -91,7 +91,7 @@ def test_what_the_policy_is_trained_on_is_what_it_said_and_nothing_of_the_interp
     programs = iter(["print(1)", "1/0"])
     said = [f"<code>\n{program}\n</code>" for program in programs]
 
-    def sample(chats: object) -> list[Answered]:
+    def sample(chats: object, numbers: object) -> list[Answered]:
         texts = [said[0], said[1]] if not sampled else ["<answer>1</answer>"] * 2
         sampled.extend(texts)
         prompts = ["".join(message["content"] for message in chat) for chat in chats]  # type: ignore[attr-defined]

@@ -162,7 +162,7 @@ def told_row(made: WorldModelTrainer, colour: str) -> Any:
     answer = Answered((5, 6), (40, 41, made.eos_token_ids[0]), "tap(1)")
     steps = tuple(Step(screen, "tap(1)", Action("tap", (1,)), 0.0) for screen in ("red", colour))
     [row] = told(
-        Rollout(Episode(made.tasks[0], steps, "rounds", False, ()), (answer, answer), (0, 0)),
+        Rollout(Episode(made._actor.tasks[0], steps, "rounds", False, ()), (answer, answer), (0, 0)),
         made._observation_ids, 4096,
     )  # fmt: skip
     return row
@@ -183,7 +183,7 @@ def test_what_is_longer_than_the_model_is_not_told(trainer: Callable[..., WorldM
     made.positions = 10
     answer = Answered((5,) * 8, (40,), "tap(1)")
     step = Step("red", "tap(1)", Action("tap", (1,)), 0.0)
-    rollout = Rollout(Episode(made.tasks[0], (step, step), "rounds", False, ()), (answer, answer), (0, 0))
+    rollout = Rollout(Episode(made._actor.tasks[0], (step, step), "rounds", False, ()), (answer, answer), (0, 0))
     assert not list(told(rollout, made._observation_ids, made.positions))
 
 
