@@ -1,7 +1,9 @@
 """Both servers speak to OpenAI's own client: whole answers, streamed ones, and clear refusals."""
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -137,6 +139,24 @@ def test_the_command_serves_a_graph_with_measured_threads(onnx_export: OnnxExpor
         process.terminate()
     assert told["runtime"] == "onnxruntime" and told["threads"] >= 1 and told["resident_bytes"] > 0
     assert answer.usage.completion_tokens == 4 and process.returncode == 0
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the line that is shown asks with curl")
+def test_what_the_command_shows_of_a_policys_server_is_answered_as_it_stands(tiny_llama: Path, tmp_path: Path) -> None:
+    code = "from zoo.cli import main; main()"
+    command = [sys.executable, "-u", "-c", code, "serve", str(tiny_llama), "--port", "0", "--adapters", str(tmp_path)]
+    known = {**os.environ, "RECIPES_SERVE_KEY": "a key"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=known) as process:
+        shown = ""
+        for line in process.stdout:
+            shown += line
+            if "Ctrl-C" in line:
+                break
+        curl = shown[shown.index("  curl ") : shown.index("openai.OpenAI")]
+        answer = subprocess.run(["bash", "-c", curl], env=known, capture_output=True, text=True, check=True)
+        process.terminate()
+    assert json.loads(answer.stdout)["choices"][0]["message"]["role"] == "assistant"
+    assert 'os.environ["RECIPES_SERVE_KEY"]' in shown and "a key" not in shown
 
 
 @pytest.mark.parametrize(

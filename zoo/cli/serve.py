@@ -148,7 +148,7 @@ def _serve_policy(source: Path, port: int, adapters: Path, key_variable: str, de
         app = policy_application(runtime, name, adapters, key)
         config = uvicorn.Config(app, log_level="warning", lifespan="off", server_header=False)
         address = f"http://{_HOST}:{listening.getsockname()[1]}"
-        _announce(address, name, {"runtime": "torch", "adapters": str(adapters)}, as_json)
+        _announce(address, name, {"runtime": "torch", "adapters": str(adapters)}, as_json, key_variable)
         with suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listening])
 
@@ -165,7 +165,7 @@ def _listen(port: int) -> socket.socket:
     return listening
 
 
-def _announce(address: str, name: str, told: dict[str, object], as_json: bool) -> None:
+def _announce(address: str, name: str, told: dict[str, object], as_json: bool, key_variable: str | None = None) -> None:
     from zoo.serving.runtime import memory_now
 
     resident = memory_now().resident_bytes
@@ -175,5 +175,9 @@ def _announce(address: str, name: str, told: dict[str, object], as_json: bool) -
     shown = ", ".join(f"{key} {value}" for key, value in told.items() if not isinstance(value, dict))
     click.echo(f"{name} on {address}/v1   ({shown}, {byte_text(resident)} of memory)\n")
     click.echo(f"  curl {address}/v1/chat/completions -H 'Content-Type: application/json' \\")
-    click.echo("""    -d '{"messages": [{"role": "user", "content": "Hello"}]}'\n""")
-    click.echo(f'  openai.OpenAI(base_url="{address}/v1", api_key="none")\n\nCtrl-C ends it.')
+    if key_variable:
+        click.echo(f'    -H "Authorization: Bearer ${key_variable}" \\')
+    said = json.dumps({"model": name, "max_tokens": 64, "messages": [{"role": "user", "content": "Hello"}]})
+    click.echo(f"    -d '{said}'\n")
+    key = f'os.environ["{key_variable}"]' if key_variable else '"none"'
+    click.echo(f'  openai.OpenAI(base_url="{address}/v1", api_key={key})\n\nCtrl-C ends it.')

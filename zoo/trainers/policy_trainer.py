@@ -177,7 +177,7 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL's classes are unt
     ) -> tuple[Any, Any, Any]:
         """TRL's; of answers that were kept to a grammar, those under the grammar."""
         if self._allowed is None:
-            return super()._get_per_token_logps_and_entropies(  # type: ignore[no-any-return]
+            return super()._get_per_token_logps_and_entropies(  # type: ignore[no-any-return]  # TRL has no types
                 model, input_ids, attention_mask, logits_to_keep, batch_size, **options
             )
         allowed, rows = widened(self._allowed, logits_to_keep).to(input_ids.device), batch_size or len(input_ids)
