@@ -3,11 +3,11 @@
     python benchmarks/optimizers.py --out runs/optimizers [--steps 60] [--seeds 3] [--tasks 40]
 
 A Llama of four layers and 128 units begins with random weights; all of them are trained by the `sft` stage. Each way's
-learning rate is chosen of five on the first seed, on rows of other tasks than those that are reported; then every
+learning rate is chosen of six on the first seed, on rows of other tasks than those that are reported; then every
 seed trains with it; Muon's rate is also that of AdamW for the embeddings and norms beside it. Reported is the loss on
 answers of held-out tasks at the end, with a 95 % t-interval over the seeds. One table, then one JSON line, with what
 each rate reached on the first seed and a run's seconds (median; of little worth on a busy machine). A rate at the end
-of the five says that a better one may lie beyond. What is measured is kept in `--out`: a stopped run goes on.
+of the six says that a better one may lie beyond. What is measured is kept in `--out`: a stopped run goes on.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from zoo.schema import AgentSpec, DataSpec, SFTSpec
 from zoo.trainers import loading, preflight, sft
 
 WAYS: dict[str, dict[str, Any]] = {"adamw": {}, "muon": {"optimizer": "muon"}}
-RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 T95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}
 """Student's t at 97.5 % for so many seeds."""
 

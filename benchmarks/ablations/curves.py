@@ -20,27 +20,28 @@ class Curve:
     value: str
     """The logged value, such as `success`."""
     level: float
-    """Reached as soon as the mean of `over` steps is as high."""
+    """Reached as soon as the mean of `over` batches is as high."""
     over: int = 4
-    """Steps whose mean is a point."""
+    """Batches of episodes whose mean is a point."""
     group: int = 8
     """Episodes of a group; `sampling/groups`, which dynamic sampling logs, is multiplied with it."""
     episodes: int = 32
-    """Episodes of a step that logs none."""
+    """Episodes of a batch that logs none."""
 
 
 def of_arms(curve: Curve, arms: Mapping[str, Sequence[Path]]) -> list[str]:
-    """Markdown lines: the mean of the seeds every `over` steps, then what each seed needed to reach the level."""
-    runs = {label: [_read(folder) for folder in folders] for label, folders in arms.items()}
+    """Markdown lines: the mean of the seeds every `over` batches, then what each seed needed to reach the level."""
+    runs = {label: [_read(curve, folder) for folder in folders] for label, folders in arms.items()}
     points = min(len(one) for seeds in runs.values() for one in seeds) // curve.over
     heads = [f"{number * curve.over + 1} to {(number + 1) * curve.over}" for number in range(points)]
-    lines = ["", f"`{curve.value}` while training, mean of the seeds, by steps:", "", *_head(["arm", *heads])]
+    shown = f"`{curve.value}` while training, mean of the seeds, by batches of episodes:"
+    lines = ["", shown, "", *_head(["arm", *heads])]
     for label, seeds in runs.items():
         means = [mean(_point(curve, one, number) for one in seeds) for number in range(points)]
         lines.append(f"| {label} | " + " | ".join(f"{one:.2f}" for one in means) + " |")
-    told = f"Until the mean of {curve.over} steps reached {curve.level:g}, seed by seed; episodes include those of"
-    at_end = f"steps {points * curve.over - curve.over + 1} to {points * curve.over}, all seeds (95 %)"
-    lines += ["", f"{told} dynamic sampling's further rounds:", "", *_head(["arm", "steps", "episodes", at_end])]
+    told = f"Until the mean of {curve.over} batches reached {curve.level:g}, seed by seed; episodes include those of"
+    at_end = f"batches {points * curve.over - curve.over + 1} to {points * curve.over}, all seeds (95 %)"
+    lines += ["", f"{told} dynamic sampling's further rounds:", "", *_head(["arm", "batches", "episodes", at_end])]
     for label, seeds in runs.items():
         both = [reached(curve, one) for one in seeds]
         steps, episodes = (", ".join("not reached" if one is None else str(one[at]) for one in both) for at in (0, 1))
@@ -49,7 +50,7 @@ def of_arms(curve: Curve, arms: Mapping[str, Sequence[Path]]) -> list[str]:
 
 
 def reached(curve: Curve, entries: Sequence[Mapping[str, float]]) -> tuple[int, int] | None:
-    """The step at which the mean of the last `over` steps first was at the level, and the episodes acted by then."""
+    """The batch at which the mean of the last `over` steps first was at the level, and the episodes acted by then."""
     episodes = 0
     for number, entry in enumerate(entries, start=1):
         episodes += _episodes(curve, entry)
@@ -68,7 +69,7 @@ def _pooled(curve: Curve, runs: Sequence[Sequence[Mapping[str, float]]], points:
 
 
 def _episodes(curve: Curve, entry: Mapping[str, float]) -> int:
-    """How many were acted for a step."""
+    """How many were acted for a batch."""
     return int(entry.get("sampling/groups", curve.episodes / curve.group) * curve.group)
 
 
@@ -80,5 +81,7 @@ def _point(curve: Curve, entries: Sequence[Mapping[str, float]], number: int) ->
     return mean(entry[curve.value] for entry in entries[number * curve.over : (number + 1) * curve.over])
 
 
-def _read(folder: Path) -> list[dict[str, float]]:
-    return [json.loads(line) for line in (folder / HISTORY_NAME).read_text("utf-8").splitlines()]
+def _read(curve: Curve, folder: Path) -> list[dict[str, float]]:
+    """The steps for which episodes were acted: with several iterations, the others learn from them once more."""
+    entries = map(json.loads, (folder / HISTORY_NAME).read_text("utf-8").splitlines())
+    return [entry for entry in entries if curve.value in entry]

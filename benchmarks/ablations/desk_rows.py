@@ -26,25 +26,44 @@ from zoo.schema import AgentSpec
 
 AGENT = AgentSpec(world="desk", style="terse", observation="terse", memory="none", rounds=8, answer_tokens=12)
 _ALTERNATIVES = 2
+_HASTE = 0.6
+"""How often the hasty demonstrator gives the first thing at hand."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--demos", type=int, default=1000, help="tasks, default %(default)s")
-    parser.add_argument("--foresight", type=int, default=150, help="tasks, default %(default)s")
+    parser.add_argument("--demos", type=int, default=4000, help="tasks, default %(default)s")
+    parser.add_argument("--hasty", type=int, default=1500, help="tasks, default %(default)s")
+    parser.add_argument("--foresight", type=int, default=600, help="tasks, default %(default)s")
     options = parser.parse_args()
-    demos = (row for task in draw_tasks("train", options.demos, seed=0) for row in shown(task))
-    seen = (row for task in draw_tasks("train", options.foresight, seed=1) for row in foreseen(task))
-    print(json.dumps({name: _written(options.folder / f"small-{name}", rows) for name, rows in
-                      (("demos", demos), ("foresight", seen))}))  # fmt: skip
+    demos = [row for task in draw_tasks("train", options.demos, seed=0) for row in shown(task)]
+    hasty = [row for task in draw_tasks("train", options.hasty, seed=2) for row in shown(task, _HASTE)]
+    seen = [row for task in draw_tasks("train", options.foresight, seed=1) for row in foreseen(task)]
+    sets = {"demos": demos, "hasty": hasty, "demos-foreseen": [*demos, *seen], "hasty-foreseen": [*hasty, *seen]}
+    print(json.dumps({name: _written(options.folder / f"small-{name}", rows) for name, rows in sets.items()}))
 
 
-def shown(task: Task) -> Iterator[Row]:
-    """The expert's steps of a task."""
-    for number, seen, environment in _way(task):
+def shown(task: Task, haste: float = 0.0) -> Iterator[Row]:
+    """The steps of an expert, or of somebody who often gives the first thing at hand, and only then what is asked."""
+    rng = Random(f"shown {task.id}")
+    environment = DeskEnvironment("terse")
+    seen = environment.reset(task)
+    while not environment.done:
         action = environment.expert().action
-        yield _row(task, number, _asked(task, seen), answer(environment, seen, action), action)
+        if rng.random() < haste:
+            action = _first(task, seen, action)
+        yield _row(task, environment.steps, _asked(task, seen), answer(environment, seen, action), action)
+        seen = environment.step(action)
+
+
+def _first(task: Task, seen: str, right: Action) -> Action:
+    """The topmost button, or the fact that the task names first."""
+    if right.name == "tap":
+        return Action("tap", (1,))
+    if right.name == "text":
+        return Action("text", (min(task.values.values(), key=task.instruction.index),))
+    return right
 
 
 def foreseen(task: Task) -> Iterator[Row]:
@@ -70,11 +89,11 @@ def answer(environment: DeskEnvironment, seen: str, action: Action) -> str:
 
 def _way(task: Task) -> Iterator[tuple[int, str, DeskEnvironment]]:
     """The expert's steps: their number, what is seen, and the desk before them."""
-    environment, number = DeskEnvironment("terse"), 0
+    environment = DeskEnvironment("terse")
     seen = environment.reset(task)
     while not environment.done:
-        yield number, seen, environment
-        seen, number = environment.step(environment.expert().action), number + 1
+        yield environment.steps, seen, environment
+        seen = environment.step(environment.expert().action)
 
 
 def _others(task: Task, seen: str, rng: Random) -> list[Action]:
@@ -96,7 +115,7 @@ def _row(task: Task, number: int, prompt: list[dict[str, Any]], said: str, actio
     return Row(prompt, [{"role": "assistant", "content": said}], write(action), task.id, task.template, number)
 
 
-def _written(folder: Path, rows: Iterator[Row]) -> int:
+def _written(folder: Path, rows: list[Row]) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     return write_rows(folder, map(plain, rows)).total()
 

@@ -42,6 +42,16 @@ def test_an_answer_names_the_thing_before_the_call() -> None:
         assert answer.assessment in row.prompt[1]["content"].splitlines()
 
 
+def test_the_hasty_often_give_the_first_thing_at_hand_and_mostly_get_through_all_the_same() -> None:
+    tasks = draw_tasks("train", 60, seed=5)
+    expert, hasty = ([row for task in tasks for row in shown(task, haste)] for haste in (0.0, 0.6))
+    firsts = [sum(row.solution == "tap(1)" for row in rows) / len(rows) for rows in (expert, hasty)]
+    assert firsts[1] > 1.5 * firsts[0]
+    assert len(hasty) > len(expert)  # what was wrong is mended, step by step
+    ended = {row.task for row in hasty if row.solution.startswith("finish")}
+    assert 5 < len(ended) < len(tasks)  # the third wrong datum ends a visit
+
+
 def test_a_world_models_rows_show_what_other_calls_lead_to() -> None:
     rows = [row for task in draw_tasks("train", 30, seed=5) for row in foreseen(task)]
     observed = [row.completion[0]["content"] for row in rows]
