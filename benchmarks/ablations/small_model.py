@@ -8,8 +8,7 @@ BPE finds, so that a step is some 45 tokens of prompt and 10 of answer. Same byt
 by its path.
 
 Why not a Llama: copying a fact needs heads that look one token back. In trials before this file was settled, a Llama of
-this size was still guessing facts where the convolutions copied nearly all of them. What it cannot do yet is to find
-the number of a button: see the README beside this file.
+this size was still guessing facts where the convolutions copied nearly all of them.
 """
 
 import argparse
