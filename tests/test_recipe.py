@@ -45,6 +45,17 @@ def test_a_recipe_is_typed_with_references_numbers_and_defaults(tmp_path: Path) 
     assert sft.checkpoint_steps == 50
 
 
+def test_a_path_that_is_no_checkpoint_is_refused_before_anything_loads(tmp_path: Path) -> None:
+    file = tmp_path / "model.gguf"
+    file.write_bytes(b"GGUF")
+    text = GOOD.replace("model: owner/base@v1", f"model: {file}")
+    (found,) = problems(tmp_path, text)
+    assert "small.yaml:8" in found
+    assert "model.gguf is no checkpoint" in found
+    acting = f"  acted: {{kind: data, source: agent, model: {file}}}\n"
+    assert "acted" in load(written(tmp_path, GOOD + acting)).recipe.stages  # an exported file may act
+
+
 def test_all_problems_are_reported_at_once_each_with_file_line_and_what_to_write(tmp_path: Path) -> None:
     text = GOOD.replace("tasks: 4", "taks: 4").replace("learning_rate", "learning_rat").replace("license", "licence")
     found = problems(tmp_path, text)

@@ -99,6 +99,18 @@ def _references(recipe: Recipe, name: str, spec: StageSpec, where: Where, tiny: 
             yield Problem(
                 spot, f"{name}.{place}: there is no {ref.path}", "paths are relative to where the command runs"
             )
+        elif isinstance(ref, PathRef) and accepts.produces == "model" and not _fits(spec, ref):
+            yield Problem(
+                spot, f"{name}.{place}: {ref.path} is no checkpoint", "a folder with config.json and model.safetensors; "
+                "of files, a .gguf or .onnx can act in a data stage with source: agent"
+            )  # fmt: skip
+
+
+def _fits(spec: StageSpec, ref: PathRef) -> bool:
+    """Whether a path can be the model of a stage: a checkpoint or an adapter; to act, an exported file will do."""
+    if isinstance(spec, DataSpec):
+        return True
+    return any((ref.path / name).is_file() for name in ("config.json", "adapter_config.json"))
 
 
 def _stage_reference(
