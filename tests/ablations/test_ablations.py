@@ -62,6 +62,13 @@ def test_a_level_that_was_never_reached_is_said_so(tmp_path: Path) -> None:
     assert "| weak | 0.10 | 0.10 |" in text
 
 
+def test_steps_that_learn_from_episodes_once_more_are_no_batches(tmp_path: Path) -> None:
+    lines = [json.dumps({"step": 1, "success": 0.75}), json.dumps({"step": 2, "loss": 0.1})] * 2
+    (tmp_path / "history.jsonl").write_text("\n".join(lines), "utf-8")
+    text = "\n".join(of_arms(CURVE, {"twice": [tmp_path]}))
+    assert "| twice | 2 | 64 | 75.0% (" in text
+
+
 def test_rates_are_pooled_over_the_seeds_and_other_values_averaged() -> None:
     rates = [{"value": one, "n": 100, "low": 0.0, "high": 1.0, "unit": ""} for one in (0.2, 0.4)]
     assert cell(rates).startswith("30.0% (")
