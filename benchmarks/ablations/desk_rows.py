@@ -3,9 +3,9 @@
     python benchmarks/ablations/desk_rows.py runs
 
 `runs/small-demos`: the expert's steps, as rows to imitate. `runs/small-hasty`: those of somebody who can do the same
-and in three of five steps gives the first thing at hand, a habit that reinforcement has to break. `...-foreseen`: the
-same rows and, beside them, what is observed after the expert's call and two others at each state, as rows of a world
-model.
+and in three of five steps gives the first thing at hand, a habit that reinforcement has to break. `runs/small-foresight`:
+what is observed after the expert's call and two others at each state, as rows of a world model. `...-foreseen`: those
+beside the others.
 The expert's own assessment says which datum is wanted; here it says the datum itself, and of a button its number
 ("Refund [2]"), so that each word is one look-up away from the last: without the number the small model learned what to
 say and not where to tap. Every seed of a comparison reads the same rows.
@@ -42,7 +42,8 @@ def main() -> None:
     demos = [row for task in draw_tasks("train", options.demos, seed=0) for row in shown(task)]
     hasty = [row for task in draw_tasks("train", options.hasty, seed=2) for row in shown(task, _HASTE)]
     seen = [row for task in draw_tasks("train", options.foresight, seed=1) for row in foreseen(task)]
-    sets = {"demos": demos, "hasty": hasty, "demos-foreseen": [*demos, *seen], "hasty-foreseen": [*hasty, *seen]}
+    sets = {"demos": demos, "hasty": hasty, "foresight": seen}
+    sets |= {f"{name}-foreseen": [*sets[name], *seen] for name in ("demos", "hasty")}
     print(json.dumps({name: _written(options.folder / f"small-{name}", rows) for name, rows in sets.items()}))
 
 

@@ -15,7 +15,8 @@ CURVE = Curve("grpo", "success", level=0.5, over=2, group=8, episodes=32)
 @pytest.fixture
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder in which the small model and its rows lie."""
-    for name in ("small-model", "small-demos", "small-hasty", "small-demos-foreseen", "small-hasty-foreseen"):
+    rows = ("demos", "hasty", "foresight", "demos-foreseen", "hasty-foreseen")
+    for name in ("small-model", *(f"small-{one}" for one in rows)):
         (tmp_path / "runs" / name).mkdir(parents=True)
     (tmp_path / "runs" / "small-model" / "config.json").write_text("{}", "utf-8")
     monkeypatch.chdir(tmp_path)
