@@ -262,7 +262,6 @@ def test_what_mergekit_refuses_itself_is_said_in_a_line(tmp_path: Path, tiny_lla
 
 GENERAL, SPECIAL, THIRD = ({"model": f"stage:{name}"} for name in ("general", "special", "third"))
 HALF = {"parameters": {"weight": 0.5}}
-BESIDE_THE_BASE = [{"model": "stage:special", "parameters": {"weight": 1.0}}]
 METHODS: dict[str, dict[str, Any]] = {
     "slerp": {"models": [GENERAL, SPECIAL], "parameters": {"t": 0.5}},
     "karcher": {"models": [GENERAL, SPECIAL]},
@@ -270,13 +269,18 @@ METHODS: dict[str, dict[str, Any]] = {
     "nearswap": {"models": [GENERAL, SPECIAL], "parameters": {"t": 0.01}},
     "nuslerp": {"models": [{**SPECIAL, **HALF}, {**THIRD, **HALF}]},
     **{method: {"models": [SPECIAL, THIRD]} for method in ("sce", "model_stock", "ram", "ramplus_tl")},
-    **{
-        method: {"models": BESIDE_THE_BASE}
-        for method in ("ties", "task_arithmetic", "della", "della_linear", "breadcrumbs", "breadcrumbs_ties")
-    },
+    "task_arithmetic": {"models": [{**SPECIAL, **HALF}]},
     **{
         method: {"models": [{**SPECIAL, "parameters": {"weight": 0.5, "density": 0.5}}]}
-        for method in ("dare_ties", "dare_linear")
+        for method in (
+            "ties",
+            "dare_ties",
+            "dare_linear",
+            "della",
+            "della_linear",
+            "breadcrumbs",
+            "breadcrumbs_ties",
+        )
     },
 }
 
@@ -292,10 +296,9 @@ def test_the_sound_methods_give_whole_checkpoints(
     made, general = weights(tmp_path / "out"), weights(tiny_llama)
     assert {name: tensor.shape for name, tensor in made.items()} == {n: t.shape for n, t in general.items()}
     assert all(torch.isfinite(tensor).all() for tensor in made.values())
-    exact = {"task_arithmetic": "special", "ties": "special"}.get(method)  # of one model at weight 1
     for name, folder in inputs.items():
         far = merge.distance(tmp_path / "out", folder, other_llama if name != "special" else third_llama)
-        assert (far < 1e-6) == (name == exact) and far < 2, (name, far)
+        assert 1e-3 < far < 2, (name, far)
 
 
 def test_every_method_that_is_offered_is_tried() -> None:
