@@ -253,10 +253,8 @@ def test_a_sweep_runs_from_the_recipe_to_the_chosen_checkpoint(tmp_path: Path, m
     (tmp_path / "swept.yaml").write_text(TINY)
     done = CliRunner().invoke(run_command, [str(tmp_path / "swept.yaml"), "--offline", "--no-push", "--json"])
     assert done.exit_code == 0, done.output
-    folders = {
-        json.loads(file.read_text("utf-8"))["name"]: file.parent
-        for file in tmp_path.glob(f"home/**/{records.RECORD_NAME}")
-    }
+    made = [file.parent for file in tmp_path.glob(f"home/**/{records.RECORD_NAME}")]
+    folders = {records.read(folder).name: folder for folder in made}
     assert len(folders) == 11
     chosen = records.read(folders["merged"])
     assert chosen.notes["chosen"] in (0.25, 0.75)
