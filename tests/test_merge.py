@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
-from zoo import checkpoint, merge, tiny
+from zoo import checkpoint, merge, options, tiny
 from zoo.errors import ModelError, RecipeError
+from zoo.options.tables import read
 from zoo.records import StageContext, StageResult
 from zoo.schema import MergeSpec, references
 
@@ -20,6 +21,13 @@ from zoo.schema import MergeSpec, references
 def other_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("other-llama")
     tiny.make("llama", folder, seed=1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def third_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("third-llama")
+    tiny.make("llama", folder, seed=2)
     return folder
 
 
@@ -150,17 +158,21 @@ def test_a_module_that_mergekit_drops_in_silence_is_told(tmp_path: Path, tiny_vl
         merged(configuration, tmp_path, general=tiny_vlm, special=other_vlm)
 
 
-def test_a_merge_of_the_text_leaves_the_vision_tower_bit_identical(
-    tmp_path: Path, tiny_vlm: Path, other_vlm: Path
-) -> None:
-    configuration = linear(0.5)
-    untouched = {"models": [{"model": "stage:general", "parameters": {"weight": 1}}]}
+def of_the_text(configuration: dict[str, Any]) -> dict[str, Any]:
+    """The merge of the language model alone; what sees stays the base's."""
+    untouched = {"models": [{"model": configuration["base_model"], "parameters": {"weight": 1}}]}
     configuration["modules"] = {
         "text_decoder": {"models": configuration.pop("models")},
         "multi_modal_projector": untouched,
         "vision_tower": untouched,
     }
-    merged(configuration, tmp_path, general=tiny_vlm, special=other_vlm)
+    return configuration
+
+
+def test_a_merge_of_the_text_leaves_the_vision_tower_bit_identical(
+    tmp_path: Path, tiny_vlm: Path, other_vlm: Path
+) -> None:
+    merged(of_the_text(linear(0.5)), tmp_path, general=tiny_vlm, special=other_vlm)
     general, made = weights(tiny_vlm), weights(tmp_path / "out")
     vision = [name for name in made if "visual" in name]
     assert made.keys() == general.keys() and len(vision) > 20
@@ -168,27 +180,148 @@ def test_a_merge_of_the_text_leaves_the_vision_tower_bit_identical(
     assert not same_bits(made, general, made)
 
 
+def test_eyes_are_mixed_only_where_they_are_named(tmp_path: Path, tiny_vlm: Path, other_vlm: Path) -> None:
+    with pytest.raises(ModelError, match=r"models\.0\.model sees differently.*`modules:` with `models:` under"):
+        merged(linear(0.5), tmp_path / "models", general=tiny_vlm, special=other_vlm)
+    assert list((tmp_path / "models" / "out").iterdir()) == []
+    named = of_the_text(linear(0.5))
+    named["modules"]["vision_tower"] = named["modules"]["text_decoder"]
+    merged(named, tmp_path / "modules", general=tiny_vlm, special=other_vlm)
+    general, made = weights(tiny_vlm), weights(tmp_path / "modules" / "out")
+    assert same_bits(made, general, [name for name in made if "merger" in name])
+    assert not same_bits(made, general, [name for name in made if "visual" in name])
+
+
+def seeing_as(eyes: Path, other: Path, folder: Path) -> Path:
+    """A copy of a vision-language model with the eyes of another."""
+    shutil.copytree(other, folder)
+    seen = {name: tensor for name, tensor in weights(eyes).items() if "visual" in name}
+    save_file({**weights(other), **seen}, folder / "model.safetensors", {"format": "pt"})
+    return folder
+
+
+def test_models_that_see_alike_may_be_merged_whole_and_keep_their_eyes(
+    tmp_path: Path, tiny_vlm: Path, other_vlm: Path
+) -> None:
+    trained = seeing_as(tiny_vlm, other_vlm, tmp_path / "trained")
+    merged(linear(0.5), tmp_path, general=tiny_vlm, special=trained)
+    general, made = weights(tiny_vlm), weights(tmp_path / "out")
+    assert same_bits(made, general, [name for name in made if "visual" in name])
+    assert not same_bits(made, general, made)
+
+
+def test_a_method_that_moves_equal_eyes_is_told(tmp_path: Path, tiny_vlm: Path, other_vlm: Path) -> None:
+    trained = seeing_as(tiny_vlm, other_vlm, tmp_path / "trained")
+    twice = linear(1.0, parameters={"normalize": False})
+    twice["models"][1]["parameters"]["weight"] = 1.0
+    with pytest.raises(ModelError, match=r"moved \d+ tensors of the base's projector and vision"):
+        merged(twice, tmp_path, general=tiny_vlm, special=trained)
+
+
 def test_a_merged_vision_model_keeps_its_image_processor(tmp_path: Path, tiny_vlm: Path, other_vlm: Path) -> None:
     from zoo.image_processor import load_image_processor
 
-    merged(linear(0.5), tmp_path, general=tiny_vlm, special=other_vlm)
+    merged(of_the_text(linear(0.5)), tmp_path, general=tiny_vlm, special=other_vlm)
     assert {"processor_config.json", "preprocessor_config.json"} <= {p.name for p in (tmp_path / "out").iterdir()}
     assert load_image_processor(tmp_path / "out").image_processor.patch_size == 14
     assert len(checkpoint.tensors(tmp_path / "out")) == 56
 
 
-@pytest.mark.parametrize("method", ["slerp", "ties", "task_arithmetic", "della", "breadcrumbs", "karcher", "sce"])
-def test_the_sound_methods_give_whole_checkpoints(
-    tmp_path: Path, tiny_llama: Path, other_llama: Path, method: str
+def test_inputs_of_another_size_or_family_are_refused_by_the_first_tensor_that_differs(
+    tmp_path: Path, tiny_llama: Path
 ) -> None:
-    special = {"model": "stage:special", "parameters": {"weight": 1.0}}
-    models: dict[str, Any] = {
-        "slerp": [{"model": "stage:general"}, {"model": "stage:special"}],
-        "karcher": [{"model": "stage:general"}, {"model": "stage:special"}],
-        "sce": [{"model": "stage:special"}],
-    }
-    more = {"parameters": {"t": 0.5}} if method == "slerp" else {}
-    configuration = linear(0.5, merge_method=method, models=models.get(method, [special]), **more)
-    result = merged(configuration, tmp_path, general=tiny_llama, special=other_llama)
-    assert checkpoint.tensors(tmp_path / "out").keys() == checkpoint.tensors(tiny_llama).keys()
-    assert result.metrics["distance_from_base"].value > 0.1
+    for architecture, words in (
+        ("llama-wide", r"models\.0\.model and the base_model cannot be merged: \S+ has the shape"),
+        ("qwen3", r"models\.0\.model and the base_model cannot be merged: \S+ (is missing|has the shape)"),
+    ):
+        tiny.make(architecture, tmp_path / architecture, seed=1)
+        with pytest.raises(ModelError, match=words):
+            merged(linear(0.5), tmp_path / f"{architecture}-run", general=tiny_llama, special=tmp_path / architecture)
+        assert list((tmp_path / f"{architecture}-run" / "out").iterdir()) == []
+
+
+def test_a_head_that_only_one_of_the_inputs_writes_down_is_no_difference(
+    tmp_path: Path, tiny_llama: Path, other_llama: Path
+) -> None:
+    tied = weights(other_llama)
+    assert "lm_head.weight" not in tied
+    shutil.copytree(other_llama, tmp_path / "written")
+    tied["lm_head.weight"] = tied["model.embed_tokens.weight"].clone()
+    save_file(tied, tmp_path / "written" / "model.safetensors", {"format": "pt"})
+    merged(linear(0.5), tmp_path, general=tiny_llama, special=tmp_path / "written")
+    assert checkpoint.tensors(tiny_llama).keys() <= checkpoint.tensors(tmp_path / "out").keys()
+
+
+def test_what_mergekit_refuses_itself_is_said_in_a_line(tmp_path: Path, tiny_llama: Path, other_llama: Path) -> None:
+    configuration = linear(0.5, merge_method="slerp", parameters={"t": 0.5})
+    third = shutil.copytree(other_llama, tmp_path / "third")
+    configuration["models"] = [{"model": "stage:special"}, {"model": "stage:third"}]
+    with pytest.raises(ModelError, match=r"mergekit cannot make this merge: .*(inputs|models)"):
+        merged(configuration, tmp_path, general=tiny_llama, special=other_llama, third=third)
+
+
+GENERAL, SPECIAL, THIRD = ({"model": f"stage:{name}"} for name in ("general", "special", "third"))
+HALF = {"parameters": {"weight": 0.5}}
+METHODS: dict[str, dict[str, Any]] = {
+    "slerp": {"models": [GENERAL, SPECIAL], "parameters": {"t": 0.5}},
+    "karcher": {"models": [GENERAL, SPECIAL]},
+    "arcee_fusion": {"models": [GENERAL, SPECIAL]},
+    "nearswap": {"models": [GENERAL, SPECIAL], "parameters": {"t": 0.01}},
+    "nuslerp": {"models": [{**SPECIAL, **HALF}, {**THIRD, **HALF}]},
+    **{method: {"models": [SPECIAL, THIRD]} for method in ("sce", "model_stock", "ram", "ramplus_tl")},
+    "task_arithmetic": {"models": [{**SPECIAL, **HALF}]},
+    **{
+        method: {"models": [{**SPECIAL, "parameters": {"weight": 0.5, "density": 0.5}}]}
+        for method in (
+            "ties",
+            "dare_ties",
+            "dare_linear",
+            "della",
+            "della_linear",
+            "breadcrumbs",
+            "breadcrumbs_ties",
+        )
+    },
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_sound_methods_give_whole_checkpoints(
+    tmp_path: Path, tiny_llama: Path, other_llama: Path, third_llama: Path, method: str
+) -> None:
+    """Each of finite numbers, and neither one of its inputs nor far outside of them."""
+    configuration = linear(0.5, merge_method=method, **METHODS[method])
+    inputs = {"general": tiny_llama, "special": other_llama, "third": third_llama}
+    merged(configuration, tmp_path, **inputs)
+    made, general = weights(tmp_path / "out"), weights(tiny_llama)
+    assert {name: tensor.shape for name, tensor in made.items()} == {n: t.shape for n, t in general.items()}
+    assert all(torch.isfinite(tensor).all() for tensor in made.values())
+    for name, folder in inputs.items():
+        far = merge.distance(tmp_path / "out", folder, other_llama if name != "special" else third_llama)
+        assert 1e-3 < far < 2, (name, far)
+
+
+def test_every_method_that_is_offered_is_tried() -> None:
+    offered = {method for method in read("mergekit")["methods"] if not _refused(method)}
+    assert offered - set(METHODS) == {"linear", "passthrough"} and len(offered) == 19
+
+
+def _refused(method: str) -> bool:
+    return any(problem.path == "merge_method" for problem in options.check("mergekit", {"merge_method": method}))
+
+
+def test_layers_are_passed_through_as_they_are(tmp_path: Path, tiny_llama: Path, other_llama: Path) -> None:
+    slices = [
+        {"sources": [{"model": "stage:general", "layer_range": [0, 2]}]},
+        {"sources": [{"model": "stage:special", "layer_range": [1, 2]}]},
+    ]
+    configuration = {
+        "merge_method": "passthrough", "base_model": "stage:general", "dtype": "float32", "slices": slices
+    }  # fmt: skip
+    merged(configuration, tmp_path, general=tiny_llama, special=other_llama)
+    general, special, made = weights(tiny_llama), weights(other_llama), weights(tmp_path / "out")
+    assert same_bits(made, general, general)
+    added = sorted(made.keys() - general.keys())
+    assert len(added) == 9 and all(name.startswith("model.layers.2.") for name in added)
+    assert all(torch.equal(made[name], special[name.replace("layers.2", "layers.1")]) for name in added)
+    assert json.loads((tmp_path / "out" / "config.json").read_text("utf-8"))["num_hidden_layers"] == 3

@@ -1,12 +1,15 @@
 """Sweeps: what a merge with `sweep:` becomes, and which of its candidates is taken."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
-from zoo import records
+from zoo import probe, records, registry
+from zoo.check.sweeping import MORE_IS_BETTER, OTHERS
 from zoo.choose import PLOT_NAME, Candidate, best, run
 from zoo.errors import GateError, RecipeError
 from zoo.plan import plan
@@ -91,6 +94,14 @@ def test_another_value_leaves_the_keys_of_the_others_as_they_were(tmp_path: Path
         ("keep: 0.9", "kept: 0.9", 20, "keep"),
         ("tasks: 5", "task: 5", 20, "did you mean 'tasks'"),
         ("of: stage:sft", "of: stage:stf", 21, "there is no stage 'stf'"),
+        ("metric: success_rate", "metric: sucess_rate", 21, "did you mean 'success_rate'?"),
+        ("metric: valid_action_rate", "metric: error_rate", 20, "take success_rate or"),
+        (
+            "{kind: evaluate, tasks: 5}, metric: valid_action_rate",
+            "{kind: probe}, metric: general_perplexity",
+            20,
+            "take accuracy",
+        ),
     ],
 )
 def test_what_is_wrong_in_a_sweep_is_said_with_its_line(
@@ -123,11 +134,11 @@ def test_of_equals_the_one_that_is_better_at_the_other_is_taken() -> None:
     assert best(rows, "specialist") == rows[1]
 
 
-def scored(folder: Path, **values: float) -> Path:
+def scored(folder: Path, tiny: bool = False, **values: float) -> Path:
     folder.mkdir(parents=True)
     metrics = {name: Metric(value) for name, value in values.items()}
     empty: dict[str, Any] = {}
-    record = StageRecord("s", "evaluate", 1, "k", empty, {}, 0, metrics, empty, {}, {}, empty, "", 1.0, 1)
+    record = StageRecord("s", "evaluate", 1, "k", empty, {}, 0, metrics, empty, {}, {}, empty, "", 1.0, 1, tiny)
     records.write(record, folder)
     return folder
 
@@ -186,3 +197,79 @@ def test_a_score_of_every_candidate_is_wrong_once(tmp_path: Path) -> None:
     with pytest.raises(RecipeError) as told:
         loaded(tmp_path, RECIPE.replace("kind: evaluate, tasks: 5", "kind: evaluate, taks: 5"))
     assert [problem.what for problem in told.value.problems] == ["unknown key 'taks' in stages.merged-general"]
+
+
+def with_a_whole_score_of_nothing(tmp_path: Path, *, tiny: bool) -> tuple[ChooseSpec, StageContext]:
+    spec, ctx = choice(tmp_path, keep_general=0.7)
+    nothing = {"specialist_whole": scored(tmp_path / "nothing", tiny, won=0.0)}
+    return spec, replace(ctx, inputs={**ctx.inputs, **nothing})
+
+
+def test_of_a_specialist_that_solves_nothing_there_is_nothing_to_keep(tmp_path: Path) -> None:
+    spec, ctx = with_a_whole_score_of_nothing(tmp_path, tiny=False)
+    with pytest.raises(GateError, match=r"nothing to keep: the specialist score \(won\) .* is 0"):
+        run(spec, ctx)
+    assert not list(ctx.out.iterdir())
+    assert run(spec.model_copy(update={"keep_specialist": 0.0}), ctx).notes["chosen"] == 0.9
+
+
+def test_a_tiny_twin_whose_models_know_nothing_still_chooses(tmp_path: Path) -> None:
+    assert run(*with_a_whole_score_of_nothing(tmp_path, tiny=True)).notes["chosen"] == 0.9
+
+
+TINY = """\
+name: swept
+summary: a sweep that runs
+license: apache-2.0
+agent: {style: terse, observation: terse, rounds: 1, answer_tokens: 8}
+stages:
+  base: {kind: tiny, architecture: llama}
+  special: {kind: tiny, architecture: llama, seed: 1}
+  merged:
+    kind: merge
+    mergekit:
+      merge_method: linear
+      base_model: stage:base
+      dtype: float32
+      models:
+        - {model: stage:special, parameters: {weight: 0.5}}
+        - {model: stage:base, parameters: {weight: 0.5}}
+    sweep:
+      values: [0.25, 0.75]
+      set: {models.0.parameters.weight: value, models.1.parameters.weight: rest}
+      general: {stage: {kind: probe, dtype: float32}, metric: accuracy, of: stage:base, keep: 0}
+      specialist: {stage: {kind: evaluate, tasks: 2, dtype: float32}, metric: success_rate, of: stage:special, keep: 0}
+"""
+
+
+def test_a_sweep_runs_from_the_recipe_to_the_chosen_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `recipes run` does it, but in one process, which imports torch once; on a quarter of the general questions."""
+    from zoo.cli.runs import run as run_command
+
+    for kind, entry in list(registry.STAGES.items()):
+        monkeypatch.setitem(registry.STAGES, kind, replace(entry, isolated=False))
+    monkeypatch.setattr(probe, "questions", lambda made=probe.questions: made()[::4])
+    monkeypatch.setenv("EDGEZOO_HOME", str(tmp_path / "home"))
+    (tmp_path / "swept.yaml").write_text(TINY)
+    done = CliRunner().invoke(run_command, [str(tmp_path / "swept.yaml"), "--offline", "--no-push", "--json"])
+    assert done.exit_code == 0, done.output
+    made = [file.parent for file in tmp_path.glob(f"home/**/{records.RECORD_NAME}")]
+    folders = {records.read(folder).name: folder for folder in made}
+    assert len(folders) == 11
+    chosen = records.read(folders["merged"])
+    assert chosen.notes["chosen"] in (0.25, 0.75)
+    label = "merged-0p25" if chosen.notes["chosen"] == 0.25 else "merged-0p75"
+    candidate = folders[label] / "model.safetensors"
+    assert (folders["merged"] / "model.safetensors").read_bytes() == candidate.read_bytes()
+    other = {"merged-0p25": "merged-0p75", "merged-0p75": "merged-0p25"}[label]
+    assert (folders[other] / "model.safetensors").read_bytes() != candidate.read_bytes()
+    assert (folders["merged"] / PLOT_NAME).is_file()
+    rows = {row["value"]: row for row in chosen.notes["sweep"]}
+    for value, name in ((0.25, "merged-0p25"), (0.75, "merged-0p75")):
+        assert rows[value]["general"] == records.read(folders[f"{name}-general"]).metrics["accuracy"].value
+        assert rows[value]["specialist"] == records.read(folders[f"{name}-specialist"]).metrics["success_rate"].value
+    for side, kind in (("general", "probe"), ("specialist", "evaluate")):
+        measured = records.read(folders[f"merged-{side}"]).metrics.keys()
+        assert (
+            set(MORE_IS_BETTER[kind]) - {"reasonable_operations"} <= measured <= {*MORE_IS_BETTER[kind], *OTHERS[kind]}
+        )

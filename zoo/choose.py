@@ -33,8 +33,8 @@ class Candidate:
 def run(spec: ChooseSpec, ctx: StageContext) -> StageResult:
     """Leave the chosen model in `ctx.out`, as links to the files of its merge, beside a plot of all.
 
-    Raises GateError, with the table and the place of the plot, when no candidate keeps enough of both scores, and
-    RecipeError when a score has no such metric.
+    Raises GateError, with the table and the place of the plot, when no candidate keeps enough of both scores, GateError
+    when a share is asked of a score that is 0 as a whole, and RecipeError when a score has no such metric.
     """
     rows = _candidates(spec, ctx)
     chosen = best(rows, spec.prefer)
@@ -59,8 +59,8 @@ def best(rows: Sequence[Candidate], prefer: str) -> Candidate | None:
 
 
 def _candidates(spec: ChooseSpec, ctx: StageContext) -> list[Candidate]:
-    general_whole = _score(ctx, "general_whole", spec.general_metric)
-    specialist_whole = _score(ctx, "specialist_whole", spec.specialist_metric)
+    general_whole = _whole(ctx, "general", spec.general_metric, spec.keep_general)
+    specialist_whole = _whole(ctx, "specialist", spec.specialist_metric, spec.keep_specialist)
     rows = []
     for index, value in enumerate(spec.values):
         general = _score(ctx, f"general.{index}", spec.general_metric)
@@ -69,6 +69,17 @@ def _candidates(spec: ChooseSpec, ctx: StageContext) -> list[Candidate]:
         kept = shares[0] >= spec.keep_general and shares[1] >= spec.keep_specialist
         rows.append(Candidate(value, general, specialist, *shares, kept))
     return rows
+
+
+def _whole(ctx: StageContext, side: str, metric: str, keep: float) -> float:
+    """The score of which a share is to be kept; of a tiny twin, whose models know nothing, it may be 0."""
+    whole = _score(ctx, f"{side}_whole", metric)
+    if whole <= 0 < keep and not records.read(ctx.inputs[f"{side}_whole"]).tiny:
+        raise GateError(
+            f"nothing to keep: the {side} score ({metric}) of the model that counts as whole is {whole:g}, so that any "
+            "merge would keep all of it; train that model longer, score on more or easier tasks, or write keep: 0"
+        )
+    return whole
 
 
 def _score(ctx: StageContext, place: str, metric: str) -> float:
@@ -80,7 +91,7 @@ def _score(ctx: StageContext, place: str, metric: str) -> float:
 
 
 def _share(score: float, whole: float) -> float:
-    """Of nothing, everything is kept."""
+    """Of nothing, everything is kept: it comes to that only where nothing is asked, or in a tiny twin."""
     return score / whole if whole > 0 else 1.0
 
 

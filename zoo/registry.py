@@ -57,7 +57,7 @@ STAGES: dict[str, StageEntry] = {
     "distill": StageEntry("zoo.schema:DistillSpec", "zoo.trainers.distill:run", 1, "model", "train", _TRAINING),
     "merge": StageEntry("zoo.schema:MergeSpec", "zoo.merge:run", 1, "model", "merge", ("torch", "mergekit")),
     "choose": StageEntry(
-        "zoo.schema:ChooseSpec", "zoo.choose:run", 1, "model", "cards", ("matplotlib",), isolated=False
+        "zoo.schema:ChooseSpec", "zoo.choose:run", 2, "model", "cards", ("matplotlib",), isolated=False
     ),
     "grpo": StageEntry("zoo.schema:GRPOSpec", "zoo.trainers.grpo:run", 1, "model", "train", _TRAINING),
     "evaluate": StageEntry("zoo.schema:EvaluateSpec", "zoo.evaluate:run", 2, "scores", "train", _TORCH),

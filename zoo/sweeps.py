@@ -108,3 +108,5 @@ def _marks(raw: Source, name: str, stages: dict[str, Any]) -> Iterator[tuple[Pla
                 yield ("stages", label, *place[len(written) :]), where
         if score:
             yield ("stages", label, "model"), raw.where((*place_of(name), score, "of"))
+    for score in ("general", "specialist"):
+        yield ("stages", name, f"{score}_metric"), raw.where((*place_of(name), score, "metric"))

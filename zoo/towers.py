@@ -6,7 +6,7 @@ checkpoint in bfloat16 and its copy in float32 are the same; one tensor is in me
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,17 @@ from zoo.formats.weights import StoredTensor
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["TOWERS", "TowerChange", "TowerChanges", "changes", "check_projector", "digests", "tower_of"]
+__all__ = [
+    "TOWERS",
+    "TowerChange",
+    "TowerChanges",
+    "changes",
+    "check_projector",
+    "differing",
+    "digests",
+    "plain_name",
+    "tower_of",
+]
 
 TOWERS = ("vision", "projector", "language")
 _VISION = ("visual.", "vision_tower.", "vision_model.")
@@ -70,12 +80,21 @@ def tower_of(name: str) -> str:
     >>> [tower_of(name) for name in ("model.visual.blocks.0.norm1.weight", "visual.merger.ln_q.weight", "norm.weight")]
     ['vision', 'projector', 'language']
     """
-    inner = _plain(name)
+    inner = plain_name(name)
     for prefix in _VISION:
         if inner.startswith(prefix):
             inner = inner.removeprefix(prefix)
             return "projector" if inner.startswith(_PROJECTORS) else "vision"
     return "projector" if inner.startswith(_PROJECTORS) else "language"
+
+
+def plain_name(name: str) -> str:
+    """A tensor's name without what transformers 5 puts in front of towers; 4 and 5 then call it the same."""
+    inner = name.removeprefix("model.")
+    for prefix in (*_VISION, *_PROJECTORS):
+        if inner.startswith(prefix):
+            return inner
+    return inner.removeprefix("language_model.").removeprefix("model.")
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -111,6 +130,16 @@ def changes(base: Path, trained: Path) -> TowerChanges:
         added=tuple(sorted(after.keys() - before.keys())),
         removed=tuple(sorted(before.keys() - after.keys())),
     )
+
+
+def differing(base: Path, other: Path, towers: Collection[str]) -> list[str]:
+    """The tensors of these towers that another checkpoint lacks or holds with other values, by their plain names.
+
+    Raises ModelError like `changes`.
+    """
+    before, after = _by_name(base), _by_name(other)
+    chosen = sorted(name for name in before if tower_of(name) in towers)
+    return [name for name in chosen if name not in after or not _same(before[name], after[name])]
 
 
 def check_projector(mmproj: Path, checkpoint: Path) -> str:
@@ -172,16 +201,7 @@ def _read_gguf(file: Path, tensor: gguf_header.Tensor) -> "np.ndarray[Any, Any]"
 
 
 def _by_name(folder: Path) -> dict[str, StoredTensor]:
-    return {_plain(tensor.name): tensor for tensor in weights.index(folder)}
-
-
-def _plain(name: str) -> str:
-    """A tensor's name without what transformers 5 puts in front of towers; 4 and 5 then call it the same."""
-    inner = name.removeprefix("model.")
-    for prefix in (*_VISION, *_PROJECTORS):
-        if inner.startswith(prefix):
-            return inner
-    return inner.removeprefix("language_model.").removeprefix("model.")
+    return {plain_name(tensor.name): tensor for tensor in weights.index(folder)}
 
 
 def _same(one: StoredTensor, other: StoredTensor) -> bool:

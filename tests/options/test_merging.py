@@ -78,3 +78,16 @@ def test_modules_and_slices_are_looked_into() -> None:
     assert "modules.text_decoder.models.0.parametres" in said(models=None, modules=modules)
     slices = [{"sources": [{"modle": "a/b"}]}]
     assert "slices.0.sources.0.modle" in said(models=None, slices=slices)
+
+
+def test_a_model_that_is_there_twice_is_named() -> None:
+    assert "models.2.model: 'stage:sft' is there already" in said(models=[*LINEAR["models"], LINEAR["models"][0]])
+
+
+@pytest.mark.parametrize("method", ["model_stock", "sce"])
+def test_a_method_that_compares_fine_tunes_wants_two_of_them(method: str) -> None:
+    entries = [{"model": name} for name in ("stage:sft", "a/b", "c/d")]
+    assert said(merge_method=method, models=entries) == ""
+    assert said(merge_method=method, models=entries[1:]) == ""
+    for few in (entries[:2], entries[1:2]):
+        assert f"models: {method} is given 1 model beside the base_model" in said(merge_method=method, models=few)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from zoo.trainers.distill.divergence import Head, against_model, against_stored, beta_of, divergence_of
+from zoo.trainers.distill.divergence import against_model, against_stored, beta_of, divergence_of
+from zoo.trainers.heads import Head
 
 N, V, H = 7, 40, 6
 Array = np.ndarray[Any, Any]
@@ -136,20 +137,3 @@ def test_the_missing_mass_is_taught_too_and_not_pushed_onto_the_kept_tokens() ->
     renormalised = kept.log_softmax(-1)
     (renormalised.exp() * (renormalised - careless.log_softmax(-1).gather(-1, ids))).sum().backward()
     assert careless.grad[0, 3:].min() > 1e-3
-
-
-def test_a_head_scales_and_caps_as_its_model_does() -> None:
-    from transformers import Gemma2Config, Gemma2ForCausalLM, GraniteConfig, GraniteForCausalLM
-
-    from zoo.trainers.distill.divergence import head_of
-
-    sizes = {"vocab_size": 40, "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1}
-    sizes |= {"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 8}
-    granite = GraniteForCausalLM(GraniteConfig(**sizes, logits_scaling=4.0)).eval()
-    gemma = Gemma2ForCausalLM(Gemma2Config(**sizes, final_logit_softcapping=0.05)).eval()
-    ids = torch.tensor([[1, 2, 3]])
-    for model in (granite, gemma):
-        with torch.no_grad():
-            hidden = model.base_model(input_ids=ids).last_hidden_state[0]
-            torch.testing.assert_close(head_of(model, 40).logits(hidden), model(input_ids=ids).logits[0])
-            assert head_of(model, 30).logits(hidden).shape == (3, 30)

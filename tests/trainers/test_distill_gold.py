@@ -62,14 +62,18 @@ def test_kills_change_nothing(tmp_path: Path, tiny_llama: Path, stranger: Path, 
     assert outcome == expected and left[0] in ("checkpoint-2", "checkpoint-4")
 
 
-def test_rows_of_several_answers_are_refused(
+def test_rows_of_several_answers_or_with_functions_are_refused(
     tiny_llama: Path, stranger: Path, tmp_path: Path, rows: Rows, context: Context
 ) -> None:
     from training_rows import phone_row, write_rows
 
     row = phone_row(0)
-    data = write_rows(tmp_path / "several", [{**row, "completion": row["completion"] * 2}])
-    ctx = context(tiny_llama, data)
-    ctx = StageContext(ctx.out, ctx.scratch, {**ctx.inputs, "teacher": stranger}, ctx.seed)
-    with pytest.raises(DataError, match=r"row 1 \(tap-0\) is not one answer in text"):
-        distill.run(DistillSpec.model_validate(SETTINGS), ctx)
+    offered = [{"type": "function", "function": {"name": "weather", "description": "", "parameters": {}}}]
+    for name, changes, words in (
+        ("several", {"completion": row["completion"] * 2}, r"row 1 \(tap-0\) is not one answer in text"),
+        ("offering", {"tools": offered}, r"row 1 \(tap-0\) offers `tools`, which gold would leave out"),
+    ):
+        ctx = context(tiny_llama, write_rows(tmp_path / name / "data", [{**row, **changes}]), name)
+        ctx = StageContext(ctx.out, ctx.scratch, {**ctx.inputs, "teacher": stranger}, ctx.seed)
+        with pytest.raises(DataError, match=words):
+            distill.run(DistillSpec.model_validate(SETTINGS), ctx)

@@ -1,5 +1,6 @@
 """Which tokens of a row are learned, which of them are reasoning, and what is refused."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from training_rows import phone_row
 
 from zoo.errors import DataError
+from zoo.trainers import preflight
 from zoo.trainers.distill.rows import IGNORED, TokenRow, tokenize
 
 TOOLS = {
@@ -104,3 +106,22 @@ def test_a_template_that_rewrites_the_past_is_refused(tokenizer: Any) -> None:
     )
     with pytest.raises(DataError, match="rewrites earlier messages"):
         tokenize([TOOLS], tokenizer)
+
+
+OFFERED = [{"type": "function", "function": {"name": "weather", "description": "How warm it is.", "parameters": {}}}]
+
+
+@pytest.mark.parametrize("as_hub_datasets_have_it", [False, True])
+def test_the_functions_that_a_row_offers_are_read_and_counted(
+    tiny_llama: Path, tokenizer: Any, as_hub_datasets_have_it: bool
+) -> None:
+    tokenizer.chat_template = "{% if tools %}{{ tools | tojson }}{% endif %}" + tokenizer.chat_template
+    offering = {**TOOLS, "tools": json.dumps(OFFERED) if as_hub_datasets_have_it else OFFERED}
+    row, without = tokenize([offering, TOOLS], tokenizer)
+    assert "How warm it is." in tokenizer.decode(row.input_ids)
+    assert learned(row, tokenizer) == learned(without, tokenizer)
+    longest = len(row.input_ids)
+    assert preflight.row_tokens(offering, tokenizer) == longest > len(without.input_ids) + 20
+    assert preflight.check_lengths([TOOLS, offering], tokenizer, tiny_llama, longest) == longest
+    with pytest.raises(DataError, match=rf"row 2 \(no task\) has {longest} tokens, and `max_length` is {longest - 1}"):
+        preflight.check_lengths([TOOLS, offering], tokenizer, tiny_llama, longest - 1)

@@ -187,8 +187,12 @@ def test_what_is_longer_than_the_model_is_not_told(trainer: Callable[..., WorldM
     assert not list(told(rollout, made._observation_ids, made.positions))
 
 
-def test_the_loss_is_the_models_own_of_the_observations_tokens(trainer: Callable[..., WorldModelTrainer]) -> None:
+@pytest.mark.parametrize("scale", [None, 0.5])
+def test_the_loss_is_the_models_own_of_the_observations_tokens(
+    trainer: Callable[..., WorldModelTrainer], scale: float | None
+) -> None:
     made = trainer("loss", trl={"temperature": 0.5})
+    made._bare_model().get_base_model().config.logit_scale = scale  # as Cohere's; the forward below is Llama's
     rows = [told_row(made, colour) for colour in ("red", "green")]
     made.model.eval()
     with torch.no_grad():
@@ -198,7 +202,8 @@ def test_the_loss_is_the_models_own_of_the_observations_tokens(trainer: Callable
             ids = torch.tensor([[*row.prompt_ids, *row.target_ids]])
             labels = ids.clone()
             labels[:, : len(row.prompt_ids)] = -100
-            expected += float(made.model(input_ids=ids, labels=labels).loss) * len(row.target_ids)
+            logits = made.model(input_ids=ids).logits[0, :-1] * (scale or 1.0)
+            expected += float(torch.nn.functional.cross_entropy(logits, labels[0, 1:], reduction="sum"))
     assert float(nats) == pytest.approx(expected, rel=1e-5)
 
 

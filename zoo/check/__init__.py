@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 
 from zoo import options, registry
-from zoo.check import distilling, publishing
+from zoo.check import distilling, publishing, sweeping
 from zoo.check.data import data_problems
 from zoo.check.policy import policy_problems
 from zoo.check.world_model import foresight_problems
@@ -57,6 +57,7 @@ def problems(recipe: Recipe, where: Where, *, tiny: bool = False) -> list[Proble
             *foresight_problems(recipe, where),
             *distilling.problems(recipe, where),
             *publishing.problems(recipe, where),
+            *sweeping.problems(recipe, where),
         ]
     )
 

@@ -1,8 +1,8 @@
 """mergekit's own keys, which it ignores in silence when it does not know them, and five of its traps.
 
 Closed here: a donor of config and tokenizer that depends on Python's hash seed, arithmetic in bfloat16 that swallows
-what a fine-tune changed, parameters that are never read, a method that is wrong for fine-tunes. Not here: whether the
-merge has every tensor, which is known when it is written (`zoo.merge`).
+what a fine-tune changed, parameters that are never read, a method that is wrong for fine-tunes, too few of them. Not
+here: whether the inputs are relatives and the merge has every tensor, which their files tell (`zoo.merge`).
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,6 +18,10 @@ _INPUTS = ("models", "slices", "modules")
 _UNSOUND = {
     "multislerp": "it moves tensors that are equal in all inputs, by more than a fine-tune does; use `linear`",
 }
+_SEVERAL = {
+    "model_stock": "it finds the middle of several fine-tunes by the angles between them",
+    "sce": "it weighs several fine-tunes against each other, and of one would give that one",
+}
 
 
 def check_mergekit(options: Mapping[str, Any]) -> Iterator[OptionProblem]:
@@ -26,6 +30,7 @@ def check_mergekit(options: Mapping[str, Any]) -> Iterator[OptionProblem]:
     yield from _method_problems(options)
     yield from _donor_problems(options)
     yield from _dtype_problems(options)
+    yield from _input_problems(options)
     given = [name for name in _INPUTS if options.get(name)]
     if len(given) != 1:
         said = f"it has {' and '.join(given)}" if given else "it has none of them"
@@ -70,6 +75,23 @@ def _dtype_problems(options: Mapping[str, Any]) -> Iterator[OptionProblem]:
             "dtype",
             f"{options.get('dtype')!r} is the type of the arithmetic, and less than float32 swallows small differences",
             "write `dtype: float32`, and `out_dtype: bfloat16` for the file",
+        )
+
+
+def _input_problems(options: Mapping[str, Any]) -> Iterator[OptionProblem]:
+    """The same model twice in one merge, which mergekit refuses halfway, and too few for a method that compares."""
+    models = [entry.get("model") for _, entry in _entries(options.get("models")) if isinstance(entry, Mapping)]
+    for index, model in enumerate(models):
+        if model in models[:index]:
+            yield OptionProblem(
+                f"models.{index}.model", f"{model!r} is there already", "add its weights, write it once"
+            )
+    method, others = options.get("merge_method"), {str(model) for model in models} - {str(options.get("base_model"))}
+    if models and method in _SEVERAL and len(others) < 2:
+        yield OptionProblem(
+            "models",
+            f"{method} is given {len(others)} model beside the base_model; {_SEVERAL[method]}",
+            "name two or more different fine-tunes of the base_model, or take `linear`",
         )
 
 

@@ -19,6 +19,7 @@ from zoo.prompt import foresight
 from zoo.schema import WorldModelSpec
 from zoo.trainers import loading
 from zoo.trainers.batches import Batch
+from zoo.trainers.heads import logits_of
 from zoo.trainers.policy_trainer import PolicyTrainer
 from zoo.trainers.rollouts import Rollout
 
@@ -126,7 +127,7 @@ class WorldModelTrainer(PolicyTrainer):
         with self.compute_loss_context_manager():
             # The head on what counts alone, and at temperature 1, whatever the policy samples with.
             hidden = causal.base_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
-            logits = causal.get_output_embeddings()(hidden[:, :-1][wanted]).float()
+            logits = logits_of(causal, hidden[:, :-1][wanted])
             nats = cross_entropy(logits, labels[:, 1:][wanted], reduction="sum")
         return nats, int((logits.argmax(-1) == labels[:, 1:][wanted]).sum())
 

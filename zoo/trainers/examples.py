@@ -8,7 +8,6 @@ Conversations of text are tokenised here, not by TRL: a column of Arrow would gi
 the others. Those with images are left to TRL's collator, which makes their pixels batch by batch.
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from copy import copy
@@ -122,7 +121,7 @@ def _pieces(ids: list[int], most: int) -> list[list[int]]:
 def _conversations(rows: list[dict[str, Any]], processor: Any, model: Path, most: int | None) -> Examples:
     limit = _limit(model, most)
     tokenizer = getattr(processor, "tokenizer", processor)
-    template = training_template(tokenizer, ((row["messages"], _tools(row)) for row in rows))
+    template = training_template(tokenizer, ((row["messages"], preflight.tools_of(row)) for row in rows))
     made = []
     for number, row in enumerate(rows, 1):
         turns = sum(message["role"] == "assistant" for message in row["messages"])
@@ -130,7 +129,7 @@ def _conversations(rows: list[dict[str, Any]], processor: Any, model: Path, most
             raise DataError(f"row {number} has no turn of the assistant, so nothing to learn")
         read = tokenizer.apply_chat_template(
             row["messages"],
-            tools=_tools(row),
+            tools=preflight.tools_of(row),
             chat_template=template.text,
             return_dict=True,
             return_assistant_tokens_mask=True,
@@ -174,9 +173,9 @@ def _tool_completions(rows: list[dict[str, Any]], processor: Any, model: Path, m
     for number, row in enumerate(rows, 1):
         both = [*row["prompt"], *row["completion"]]
         asked = tokenizer.apply_chat_template(
-            row["prompt"], tools=_tools(row), add_generation_prompt=True, return_dict=True
+            row["prompt"], tools=preflight.tools_of(row), add_generation_prompt=True, return_dict=True
         )
-        ids = tokenizer.apply_chat_template(both, tools=_tools(row), return_dict=True)["input_ids"]
+        ids = tokenizer.apply_chat_template(both, tools=preflight.tools_of(row), return_dict=True)["input_ids"]
         _check_length(number, row, len(ids), limit)
         shared = _shared(asked["input_ids"], ids)
         labels = [_IGNORED] * shared + ids[shared:]
@@ -189,12 +188,6 @@ def _tool_completions(rows: list[dict[str, Any]], processor: Any, model: Path, m
 def _shared(first: list[int], second: list[int]) -> int:
     pairs = zip(first, second, strict=False)
     return next((at for at, (one, other) in enumerate(pairs) if one != other), min(len(first), len(second)))
-
-
-def _tools(row: Mapping[str, Any]) -> Any:
-    """The functions of a row: a list, or JSON of one, as Hub datasets have it."""
-    tools = row.get("tools")
-    return (json.loads(tools) if isinstance(tools, str) else tools) or None
 
 
 def _limit(model: Path, most: int | None) -> int:

@@ -4,6 +4,7 @@ Nothing is ever truncated: a row that does not fit is named. What is read here a
 tokenizer and the headers of images.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ __all__ = [
     "load_processor",
     "read_rows",
     "row_tokens",
+    "tools_of",
 ]
 
 
@@ -112,12 +114,19 @@ def check_lengths(
 
 
 def row_tokens(row: dict[str, Any], processor: Any, answer_tokens: int | None = None) -> int:
-    """How many tokens a row is, its images included."""
+    """How many tokens a row is, its images and the functions that it offers included."""
     messages = row["prompt"] if answer_tokens is not None else [*row["prompt"], *row["completion"]]
-    text = processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=answer_tokens is not None)
+    ask = answer_tokens is not None
+    text = processor.apply_chat_template(messages, tools=tools_of(row), tokenize=False, add_generation_prompt=ask)
     tokenizer = getattr(processor, "tokenizer", processor)
     words = len(tokenizer(text, add_special_tokens=False)["input_ids"])
     return words + _image_tokens(row.get("images") or (), processor) + (answer_tokens or 0)
+
+
+def tools_of(row: Mapping[str, Any]) -> Any:
+    """The functions of a row: a list, or JSON of one, as Hub datasets have it; None where it has none."""
+    tools = row.get("tools")
+    return (json.loads(tools) if isinstance(tools, str) else tools) or None
 
 
 def _image_tokens(images: Sequence[str], processor: Any) -> int:

@@ -59,8 +59,9 @@ def _trainer(spec: SFTSpec, ctx: StageContext, made: Examples, batch: global_bat
     }
     images = "images" in made.dataset.column_names
     alone = made.prompts and session.processes() == 1
-    trainer = (AnswerLossTrainer if alone and fits(spec.trl, ctx.device, images) else SFTTrainer)(
-        model=loading.load_model(ctx.inputs["model"], spec.dtype, spec.attention, spec.quantize),
+    model = loading.load_model(ctx.inputs["model"], spec.dtype, spec.attention, spec.quantize)
+    trainer = (AnswerLossTrainer if alone and fits(spec.trl, ctx.device, images, model.config) else SFTTrainer)(
+        model=model,
         args=SFTConfig(**options),
         train_dataset=made.dataset,
         processing_class=made.processor,

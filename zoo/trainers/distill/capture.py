@@ -16,9 +16,9 @@ from zoo.estimate import logit_token_bytes
 from zoo.records import Metric, StageContext, StageResult
 from zoo.schema import LogitsSpec
 from zoo.trainers import loading, preflight
-from zoo.trainers.distill.divergence import Head, head_of
 from zoo.trainers.distill.rows import IGNORED, TokenRow, tokenize
 from zoo.trainers.distill.store import StoreFacts, shard_name, write_facts
+from zoo.trainers.heads import Head, head_of
 from zoo.vocabularies import check_folders, digest, tokens_in
 
 __all__ = ["capture"]

@@ -10,48 +10,16 @@ Against a teacher in memory, TRL's kernel runs over tiles of both heads, so that
 stored one, over the kept tokens and one bucket for all others.
 """
 
-from dataclasses import dataclass
 from math import log
-from typing import Any
 
 import torch
 from trl.kernels.chunked_divergence import ChunkedDivergenceFunction
 
-__all__ = ["Head", "against_model", "against_stored", "beta_of", "divergence_of", "head_of"]
+from zoo.trainers.heads import Head
+
+__all__ = ["against_model", "against_stored", "beta_of", "divergence_of"]
 
 _BETA = {"forward": 0.0, "reverse": 1.0}
-
-
-@dataclass(frozen=True)
-class Head:
-    """What turns hidden states [N, H] into logits [N, V]: softcap x tanh(scale x (W h + b) / softcap)."""
-
-    weight: torch.Tensor
-    bias: torch.Tensor | None
-    scale: float = 1.0
-    softcap: float | None = None
-
-    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        """[N, V], float32."""
-        logits = torch.nn.functional.linear(hidden, self.weight, self.bias).float() * self.scale
-        return logits if self.softcap is None else self.softcap * torch.tanh(logits / self.softcap)
-
-
-def head_of(causal: Any, vocabulary: int) -> Head:
-    """The head of a causal model over its first `vocabulary` tokens: rows behind them are padding, or tokens that the
-    other model does not have."""
-    layer = causal.get_output_embeddings()
-    config = causal.config.get_text_config()
-    scale = getattr(config, "logit_scale", None)
-    if scale is None and (divisor := getattr(config, "logits_scaling", None)):  # Granite divides
-        scale = 1 / divisor
-    bias = getattr(layer, "bias", None)
-    return Head(
-        layer.weight[:vocabulary],
-        None if bias is None else bias[:vocabulary],
-        1.0 if scale is None else float(scale),
-        getattr(config, "final_logit_softcapping", None),
-    )
 
 
 def beta_of(loss: str, beta: float) -> float:

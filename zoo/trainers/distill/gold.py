@@ -20,14 +20,16 @@ __all__ = ["gold_trainer"]
 def gold_trainer(spec: DistillSpec, ctx: StageContext, rows: list[dict[str, Any]], tokenizer: Any, longest: int) -> Any:
     """The trainer, its teacher loaded.
 
-    `longest`: tokens of the longest row. Raises DataError for a row with images or of several answers, or
-    that is too long for the teacher, ModelError for a tokenizer whose cuts cannot be aligned.
+    `longest`: tokens of the longest row. Raises DataError for a row with images, with functions or of several
+    answers, or that is too long for the teacher, ModelError for a tokenizer whose cuts cannot be aligned.
     """
     from trl.experimental.gold import GOLDConfig, GOLDTrainer
 
     for number, row in enumerate(rows, 1):
         if row.get("images") or len(row["completion"]) != 1:
             raise DataError(f"row {number} ({row.get('task', 'no task')}) is not one answer in text, which gold needs")
+        if row.get("tools"):
+            raise DataError(f"row {number} ({row.get('task', 'no task')}) offers `tools`, which gold would leave out")
     teacher = ctx.inputs["teacher"]
     _check_teacher(spec, teacher, rows, tokenizer)
     args = GOLDConfig(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo.errors import DataError
+from zoo.trainers.preflight import tools_of
 
 __all__ = ["IGNORED", "TokenRow", "tokenize"]
 
@@ -73,7 +74,7 @@ def _row(row: Mapping[str, Any], tokenizer: Any, where: str) -> TokenRow:
 
 def _pieces(row: Mapping[str, Any], tokenizer: Any, where: str) -> Iterator[tuple[str, bool]]:
     """The rendered row in pieces, and whether each is learned."""
-    messages, tools = list(row["prompt"]), row.get("tools")
+    messages, tools = list(row["prompt"]), tools_of(row)
     rendered = ""
     for message in row["completion"]:
         answers = message["role"] == "assistant"

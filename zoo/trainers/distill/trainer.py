@@ -16,10 +16,11 @@ from trl import SFTTrainer
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from zoo.schema import DistillSpec
-from zoo.trainers.distill.divergence import against_model, against_stored, beta_of, head_of
+from zoo.trainers.distill.divergence import against_model, against_stored, beta_of
 from zoo.trainers.distill.rollouts import Sampler, Turn, WorldTurns
 from zoo.trainers.distill.rows import IGNORED
 from zoo.trainers.distill.store import LogitStore
+from zoo.trainers.heads import head_of
 
 __all__ = ["Collator", "DistillTrainer", "Teaching"]
 
