@@ -3,9 +3,10 @@
     python benchmarks/ablations/desk_rows.py runs
 
 `runs/small-demos`: the expert's steps, as rows to imitate. `runs/small-hasty`: those of somebody who can do the same
-and in three of five steps gives the first thing at hand, a habit that reinforcement has to break. `runs/small-foresight`:
-what is observed after the expert's call and two others at each state, as rows of a world model. `...-foreseen`: those
-beside the others.
+and in three of five steps gives the first thing at hand, a habit that reinforcement has to break.
+`runs/small-foresight`: what is observed after the expert's call and two others at each state, as rows of a world model.
+`...-foreseen`: those beside the others.
+
 The expert's own assessment says which datum is wanted; here it says the datum itself, and of a button its number
 ("Refund [2]"), so that each word is one look-up away from the last: without the number the small model learned what to
 say and not where to tap. Every seed of a comparison reads the same rows.

@@ -31,6 +31,11 @@ from zoo.source import Place
 
 __all__ = ["order", "problems", "upstream"]
 
+_CHECKPOINT = (
+    "name a folder with config.json and model.safetensors; a .gguf or .onnx file can act in a data stage alone, with "
+    "source: agent"
+)
+
 Where = Callable[[Place], str]
 
 
@@ -101,10 +106,7 @@ def _references(recipe: Recipe, name: str, spec: StageSpec, where: Where, tiny: 
                 spot, f"{name}.{place}: there is no {ref.path}", "paths are relative to where the command runs"
             )
         elif isinstance(ref, PathRef) and accepts.produces == "model" and not _fits(spec, ref):
-            yield Problem(
-                spot, f"{name}.{place}: {ref.path} is no checkpoint", "a folder with config.json and model.safetensors; "
-                "of files, a .gguf or .onnx can act in a data stage with source: agent"
-            )  # fmt: skip
+            yield Problem(spot, f"{name}.{place}: {ref.path} is no checkpoint", _CHECKPOINT)
 
 
 def _fits(spec: StageSpec, ref: PathRef) -> bool:
