@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from toy_policy import policy_spec, taught
-from toy_world import ToyWorld
+from toy_policy import policy_spec, spoken, taught
+from toy_world import LongToy, ToyWorld
 from training_rows import Context, Rows
 
 from zoo import registry
@@ -241,6 +241,23 @@ def test_every_step_of_an_episode_is_a_sample_with_its_episodes_advantage(tapper
     prompts = [one.answer.prompt_ids for one in trainer._handed]
     for row, prompt in enumerate(prompts):
         assert batch["prompt_ids"][row][batch["prompt_mask"][row].bool()].tolist() == list(prompt)
+
+
+@pytest.mark.parametrize(("spared", "trained"), [(True, [4]), (False, [1, 2, 3, 4])])
+def test_the_right_beginning_of_a_failed_episode_is_no_row_of_the_loss(
+    tapper: Path, context: Context, monkeypatch: pytest.MonkeyPatch, spared: bool, trained: list[int]
+) -> None:
+    monkeypatch.setitem(registry.ENVIRONMENTS, "phone", "toy_world:LongToy")
+    trl = {"per_device_train_batch_size": 2, "num_generations": 2}
+    spec = policy_spec(denoise={"spare_prefix": spared}, agent={"rounds": 4}, trl=trl)
+    trainer = world_trainer(spec, tapper, context, LongToy)
+    made = spoken(("tap(3)", "tap(1)", "tap(3)", "tap(1)"), ("tap(3)",) * 4)
+    monkeypatch.setattr(trainer._actor, "act", lambda rows, round_: made)
+    trainer.model.train()
+    batch = trainer._generate_and_score_completions([dict(trainer.train_dataset[0]) for _ in range(2)])
+    assert [one.answer.prompt_ids for one in trainer._handed] == [*((1, step) for step in trained), (2, 1)]
+    assert batch["advantages"].tolist() == pytest.approx([-2.5] * len(trained) + [2.5])
+    assert trainer._metrics["train"]["denoise/spared"] == [4 - len(trained)]
 
 
 @pytest.mark.usefixtures("toy")
