@@ -63,6 +63,8 @@ def test_the_recipes_agent_acts_in_it(tmp_path: Path) -> None:
             9,
             "keeps answers to no grammar of ours",
         ),
+        ("    agent: {pictures: plain}\n", 9, "write agent: {pictures: none} in this stage"),
+        ("agent: {pictures: marks}\n", 5, "pictures: marks, and what is learned from in the world is text alone"),
         ("    denoise: {}\n    trl: {scale_rewards: none}\n", 10, "scale_rewards says nothing"),
         ("    trl: {use_vllm: true}\nhardware: {device: cpu, memory_gib: 8}\n", 9, "vLLM needs a GPU"),
         ("    trl: {per_device_train_batch_size: 32, num_generations: 2}\n", 8, "there are 8 tasks"),
