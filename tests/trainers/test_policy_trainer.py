@@ -337,6 +337,26 @@ def test_tasks_without_spread_give_way_to_others(tapper: Path, context: Context)
     assert len(trainer._seen) == 4 * logged["sampling/groups"][0]
 
 
+@pytest.mark.parametrize(("by", "groups", "filled"), [("score", 1.0, 1.0), ("success", 3.0, 0.0)])
+def test_failures_of_two_lengths_give_way_where_success_decides(
+    tapper: Path, context: Context, monkeypatch: pytest.MonkeyPatch, by: str, groups: float, filled: float
+) -> None:
+    monkeypatch.setitem(registry.ENVIRONMENTS, "phone", "toy_world:LongToy")
+    spec = policy_spec(
+        dynamic_sampling={"rounds": 2, "by": by}, agent={"rounds": 4}, trl={"per_device_train_batch_size": 4},
+        rewards=[{"name": "outcome"}, {"name": "overlong", "options": {"most_tokens": 8, "window_tokens": 7}}],
+    )  # fmt: skip
+    trainer = world_trainer(spec, tapper, context, LongToy)
+    short = spoken(*[("tap(1)",) * 4] * 4)
+    long = [replace(one, answers=tuple(replace(a, completion_ids=(5,) * 6) for a in one.answers)) for one in short]
+    monkeypatch.setattr(trainer._actor, "act", lambda rows, round_: [*short[:2], *long[2:]])
+    trainer.model.train()
+    batch = trainer._generate_and_score_completions([dict(trainer.train_dataset[0]) for _ in range(4)])
+    logged = trainer._metrics["train"]
+    assert (logged["sampling/groups"], logged["sampling/filled"]) == ([groups], [filled])
+    assert bool(batch["tool_mask"].sum()) == bool(filled)
+
+
 @pytest.mark.usefixtures("toy")
 def test_a_prompt_without_room_for_an_answer_is_a_step_lost_and_no_crash(tapper: Path, context: Context) -> None:
     trainer = world_trainer(policy_spec(), tapper, context)

@@ -1,16 +1,18 @@
 """An episode's steps as what rules of credit see: which reached something, which was said before, which teaches."""
 
 from random import Random
+from typing import Literal
 
 import pytest
+import torch
 from toy_policy import spoken
 
 from zoo import registry
-from zoo.rewards import SubGoalReward
+from zoo.rewards import OutcomeReward, SubGoalReward
 from zoo.schema import DenoiseSpec
-from zoo.trainers.advantages import credited
+from zoo.trainers.advantages import Attempt, credited
 from zoo.trainers.episode_samples import handed_out
-from zoo.trainers.groups import group_of_episodes
+from zoo.trainers.groups import group_of_answers, group_of_episodes
 from zoo.trainers.judged import judged
 from zoo.trainers.rollouts import attempt, columns
 
@@ -71,3 +73,42 @@ def test_what_a_failed_episode_did_right_is_not_handed_to_the_loss(
     assert handed["prompt_ids"] == expected
     assert handed["completion_ids"] == [[step, number] for number, step in expected]
     assert [sample.advantage for sample in group.samples] == [-1.0] * len(failed) + [1.0] * len(solved)
+
+
+FAILED, SOLVED = (WRONG, RIGHT, WRONG, WRONG), (RIGHT, RIGHT, RIGHT, RIGHT)
+FURTHER = (RIGHT, RIGHT, RIGHT, WRONG)
+
+
+@pytest.mark.parametrize(
+    ("scripts", "by", "teaches"),
+    [
+        ((FAILED, FURTHER), "score", True),
+        ((FAILED, FURTHER), "success", False),
+        ((FAILED, SOLVED), "success", True),
+        ((SOLVED, SOLVED), "success", False),
+    ],
+)
+def test_a_group_that_fails_throughout_teaches_by_its_score_and_not_by_success(
+    scripts: tuple[tuple[str, ...], ...], by: Literal["score", "success"], teaches: bool
+) -> None:
+    seen = judged(spoken(*scripts), [SubGoalReward(), OutcomeReward()], [1.0, 1.0])
+    group = group_of_episodes(seen, lambda attempts: credited(attempts, None, Random(0)), by)
+    assert (group.teaches, bool(group.samples)) == (teaches, teaches)
+
+
+@pytest.mark.parametrize(
+    ("won", "scores", "by", "teaches"),
+    [
+        ((False, False), (-1.0, -1.5), "score", True),
+        ((False, False), (-1.0, -1.5), "success", False),
+        ((False, True), (-1.0, 1.0), "success", True),
+        ((False, True), (-1.0, None), "success", False),
+    ],
+)
+def test_answers_without_both_kinds_are_silenced(
+    won: tuple[bool, ...], scores: tuple[float | None, ...], by: Literal["score", "success"], teaches: bool
+) -> None:
+    attempts = [Attempt(score, one, "finish") for one, score in zip(won, scores, strict=True)]
+    group = group_of_answers({"advantages": torch.tensor([0.7, -0.7])}, attempts, None, by)
+    assert group.teaches == teaches and group.batch is not None
+    assert bool(group.batch["advantages"].abs().sum() > 0) == teaches
