@@ -89,6 +89,13 @@ def test_a_right_one_has_no_problem_and_rests_on_its_teacher(tmp_path: Path) -> 
         (LAST, "gold: true\n    trl: {use_uld_loss: true}", "corrected.trl.use_uld_loss: the stage sets this itself"),
         (LAST, "gold: true\n    loss: jsd", "corrected: gold has one loss for all tokens"),
         (LAST, "lmbda: 2.0", "corrected.lmbda is 2.0"),
+        (
+            LAST,
+            "lmbda: 1.0\n    rollouts: {source: world}\n    agent: {pictures: marks}",
+            "yaml:25: corrected: pictures: marks, and what is learned from in the world is text alone",
+        ),
+        (LAST, "rollouts: {source: world}", "yaml:23: corrected.rollouts: with lmbda 0 the student never acts"),
+        (LAST, "beta: 0.5", "yaml:23: corrected.beta is of loss: jsd, and the loss is forward"),
     ],
 )
 def test_a_wrong_one_is_refused_at_its_line(tmp_path: Path, before: str, after: str, words: str) -> None:

@@ -53,8 +53,17 @@ def test_the_recipes_agent_acts_in_it(tmp_path: Path) -> None:
         ("    rewards: [{name: action}]\n", 9, "'action' is no reward of episodes"),
         ("    rewards: [{name: sucess}]\n", 9, "did you mean 'success'"),
         ("    rewards: [{name: success}, {name: success}]\n", 9, "stands there twice"),
-        ("    rewards: [{name: overlong}]\n", 9, "missing 2 required positional arguments"),
+        (
+            "    rewards: [{name: overlong}]\n",
+            9,
+            "overlong: most_tokens: Field required; window_tokens: Field required",
+        ),
         ("    rewards: [{name: overlong, options: {most_tokens: 4, window_tokens: 9}}]\n", 9, "window_tokens is 9"),
+        ("    rewards: [{name: overlong, options: {most_tokens: 300, window_tokens: 9}}]\n", 9, "longer than 256"),
+        ("    rewards: [{name: readable, options: {share: 1}}]\n", 9, "readable: share: Unexpected keyword argument"),
+        ("    rewards: [{name: format, options: {of_answer: {reasoning: high}}}]\n", 9, "of_answer.reasoning: Input"),
+        ("    rewards: []\n", 9, "g.rewards"),
+        ("    trl: {loss_type: cispo}\n", 9, "write epsilon_high: 5.0"),
         ("    trl: {max_completion_length: 64}\n", 9, "write agent: {answer_tokens: 64}"),
         ("    trl: {scale_rewards: batch}\n", 9, "compared within their group"),
         ("    trl: {multi_objective_aggregation: normalize_then_sum}\n", 9, "scored by one sum"),
@@ -63,6 +72,8 @@ def test_the_recipes_agent_acts_in_it(tmp_path: Path) -> None:
             9,
             "keeps answers to no grammar of ours",
         ),
+        ("    agent: {pictures: plain}\n", 9, "write agent: {pictures: none} in this stage"),
+        ("agent: {pictures: marks}\n", 5, "pictures: marks, and what is learned from in the world is text alone"),
         ("    denoise: {}\n    trl: {scale_rewards: none}\n", 10, "scale_rewards says nothing"),
         ("    trl: {use_vllm: true}\nhardware: {device: cpu, memory_gib: 8}\n", 9, "vLLM needs a GPU"),
         ("    trl: {per_device_train_batch_size: 32, num_generations: 2}\n", 8, "there are 8 tasks"),
@@ -77,3 +88,28 @@ def test_a_reward_of_episodes_is_none_of_logged_steps(tmp_path: Path) -> None:
     recipe = RECIPE.replace("environment: {tasks: 8}", "data: ./")
     (found,) = problems(tmp_path, "    rewards: [{name: success}]\n", recipe)
     assert "'success' is no reward of logged steps" in found
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ("    rewards: [{name: action, options: {similarity: foo}}]\n", "action: similarity: Input should be callable"),
+        ("    rewards: [{name: format, options: {reasoning: high}}]\n", "reasoning: Input should be a valid number"),
+        ("    denoise: {baseline: group}\n    trl: {scale_rewards: batch}\n", "denoise compares answers within their"),
+        (
+            "    rewards: [{name: overlong, options: {most_tokens: 600, window_tokens: 88}}]\n",
+            "overlong begins beyond 512 tokens, and no answer is longer than 512",
+        ),
+    ],
+)
+def test_what_logged_steps_cannot_be_rewarded_by_is_told(tmp_path: Path, more: str, words: str) -> None:
+    (found,) = problems(tmp_path, more, RECIPE.replace("environment: {tasks: 8}", "data: ./"))
+    assert words in found
+
+
+def test_a_punishment_that_begins_within_an_answer_and_a_cap_of_ones_own_are_right(tmp_path: Path) -> None:
+    loaded(
+        tmp_path,
+        "    rewards: [{name: overlong, options: {most_tokens: 264, window_tokens: 9}}]\n"
+        "    trl: {loss_type: cispo, epsilon_high: 5.0}\n",
+    )

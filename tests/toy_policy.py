@@ -5,7 +5,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from toy_world import COLOURS
+from toy_world import COLOURS, task
 from training_rows import write_rows
 
 from zoo import tiny
@@ -13,6 +13,7 @@ from zoo.prompt import Chat, foresight, messages
 from zoo.records import StageContext, StageResult
 from zoo.schema import AgentSpec, GRPOSpec, SFTSpec
 from zoo.trainers import grpo, sft
+from zoo.trainers.rollouts import Answered, Rollout, roll_out
 
 AGENT = {"style": "terse", "observation": "terse", "memory": "none", "rounds": 3, "answer_tokens": 8}
 
@@ -64,6 +65,22 @@ def policy_spec(**changes: Any) -> GRPOSpec:
     return GRPOSpec.model_validate(
         {"model": "a/b", "trl": trl, "environment": environment, "agent": agent, **usual, **changes}
     )
+
+
+def spoken(*scripts: Sequence[str]) -> list[Rollout]:
+    """An episode of four buttons for each script of four answers; tokens say which: prompt (episode, step), answer
+    (step, episode), both counted from 1."""
+    asked = 0
+
+    def sample(chats: Sequence[Chat], numbers: Any) -> list[Answered]:
+        nonlocal asked
+        asked += 1
+        return [
+            Answered((number, asked), (asked, number), script[asked - 1]) for number, script in enumerate(scripts, 1)
+        ]
+
+    agent = AgentSpec.model_validate({**AGENT, "rounds": 4})
+    return roll_out(agent, [task(COLOURS)] * len(scripts), sample)
 
 
 def learned(folder: Path, model: Path, seed: int = 7, **changes: Any) -> StageResult:

@@ -116,6 +116,16 @@ class LongToy(ToyWorld):
         return other
 
 
+CLOSED: list[str] = []
+
+
+class ClosedToy(ToyWorld):
+    """Says when it is closed."""
+
+    def close(self) -> None:
+        CLOSED.append("toy")
+
+
 class BreakableToy(ToyWorld):
     """Every fourth task breaks down."""
 

@@ -1,5 +1,6 @@
 """GRPO on a tiny model that half knows the answer: rewards rise, and the record shows each of them."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,11 @@ def test_rewards_are_in_the_record_one_by_one(taught_llama: Path, rows: Rows, co
     assert [point["step"] for point in history] == [1, 2, 3, 4]
     for point in history:
         assert point["reward"] == pytest.approx(point["rewards/action/mean"] + point["rewards/format/mean"])
+        assert point["clip_ratio/low_mean"] == point["clip_ratio/high_mean"] == 0, "answers are used once"
+        assert 1 <= point["completions/mean_length"] <= 48 and 0 <= point["completions/clipped_ratio"] <= 1
+        assert point["group_spread"] <= 2.0, "the two rewards are worth 1 each at most"
+    told = [json.loads(line) for line in (ctx.out / "history.jsonl").read_text("utf-8").splitlines()]
+    assert [line["step"] for line in told] == [1, 2, 3, 4] and not any("samples_per_second" in line for line in told)
     assert result.metrics["reward_start"].value == history[0]["reward"]
     assert result.metrics["reward_end"].value == history[-1]["reward"]
     assert {"reward_action_start", "reward_action_end", "reward_format_end"} <= result.metrics.keys()

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from toy_policy import policy_spec, taught
-from toy_world import ToyWorld
+from toy_policy import policy_spec, spoken, taught
+from toy_world import LongToy, ToyWorld
 from training_rows import Context, Rows
 
 from zoo import registry
@@ -174,6 +174,8 @@ def test_a_denoised_batch_of_logged_steps_compares_with_the_others_alone(
     scores = torch.tensor([one.score for one in trainer._answers]).view(2, 4)
     expected = 2 * (scores - (scores.sum(1, keepdim=True) - scores) / 3)
     torch.testing.assert_close(batch["advantages"].view(2, 4), expected, atol=1e-5, rtol=1e-5)
+    logged, spreads = trainer._metrics["train"], scores.amax(1) - scores.amin(1)
+    assert logged["group_spread"] == [pytest.approx(float(spreads.mean()))] and len(logged["samples_per_second"]) == 1
     quiet = batch["advantages"] == 0
     assert batch["completion_mask"][quiet].sum() == 0 and batch["completion_mask"][~quiet].any(1).all()
 
@@ -238,9 +240,30 @@ def test_every_step_of_an_episode_is_a_sample_with_its_episodes_advantage(tapper
         expected += [float(v) for v, one in zip(values, seen, strict=True) for _ in one.rollout.answers if v]
     found = batch["advantages"][: len(expected)].tolist()
     assert expected and found == pytest.approx(expected, abs=1e-4)
+    logged, worth = trainer._metrics["train"], [one.score for one in trainer._seen]
+    spreads = [max(worth[start : start + 4]) - min(worth[start : start + 4]) for start in (0, 4)]
+    assert logged["group_spread"] == [pytest.approx(sum(spreads) / 2)]
+    assert len(logged["samples_per_second"]) == 1
     prompts = [one.answer.prompt_ids for one in trainer._handed]
     for row, prompt in enumerate(prompts):
         assert batch["prompt_ids"][row][batch["prompt_mask"][row].bool()].tolist() == list(prompt)
+
+
+@pytest.mark.parametrize(("spared", "trained"), [(True, [4]), (False, [1, 2, 3, 4])])
+def test_the_right_beginning_of_a_failed_episode_is_no_row_of_the_loss(
+    tapper: Path, context: Context, monkeypatch: pytest.MonkeyPatch, spared: bool, trained: list[int]
+) -> None:
+    monkeypatch.setitem(registry.ENVIRONMENTS, "phone", "toy_world:LongToy")
+    trl = {"per_device_train_batch_size": 2, "num_generations": 2}
+    spec = policy_spec(denoise={"spare_prefix": spared}, agent={"rounds": 4}, trl=trl)
+    trainer = world_trainer(spec, tapper, context, LongToy)
+    made = spoken(("tap(3)", "tap(1)", "tap(3)", "tap(1)"), ("tap(3)",) * 4)
+    monkeypatch.setattr(trainer._actor, "act", lambda rows, round_: made)
+    trainer.model.train()
+    batch = trainer._generate_and_score_completions([dict(trainer.train_dataset[0]) for _ in range(2)])
+    assert [one.answer.prompt_ids for one in trainer._handed] == [*((1, step) for step in trained), (2, 1)]
+    assert batch["advantages"].tolist() == pytest.approx([-2.5] * len(trained) + [2.5])
+    assert trainer._metrics["train"]["denoise/spared"] == [4 - len(trained)]
 
 
 @pytest.mark.usefixtures("toy")
@@ -252,9 +275,15 @@ def test_what_the_record_says_of_episodes_is_of_episodes(tapper: Path, context: 
         assert point["reward"] == pytest.approx(whole)
         assert point["success"] == pytest.approx(point["rewards/success/mean"])
         assert 1 <= point["episode/steps"] <= 3
+        assert 0 < point["group_spread"] <= 1.5, "the least is worth nothing, the most 1 and half of 1"
+        assert point["clip_ratio/low_mean"] == point["clip_ratio/high_mean"] == 0, "answers are used once"
+        assert 1 <= point["completions/mean_length"] <= 8 and 0 <= point["completions/clipped_ratio"] <= 1
+        assert 0 <= point["frac_reward_zero_std"] < 1 and point["entropy"] > 0
     assert {"success_start", "success_end", "reward_end", "reward_sub-goals_end"} <= result.metrics.keys()
     before, after = load_file(tapper / "model.safetensors"), load_file(ctx.out / "model.safetensors")
     assert not any(torch.equal(before[name], after[name]) for name in before)
+    told = [json.loads(line) for line in (ctx.out / "history.jsonl").read_text("utf-8").splitlines()]
+    assert [line["step"] for line in told] == [1, 2] and not any("samples_per_second" in line for line in told)
     lines = [json.loads(line) for line in (ctx.out / "completions.jsonl").read_text("utf-8").splitlines()]
     assert len(lines) == result.notes["kept_answers"] == 16
     assert {line["step"] for line in lines} == {1, 2} and all(line["answers"] for line in lines)
@@ -318,6 +347,26 @@ def test_tasks_without_spread_give_way_to_others(tapper: Path, context: Context)
     logged = trainer._metrics["train"]
     assert logged["sampling/filled"] == [1.0] or logged["sampling/rounds"] == [6.0]
     assert len(trainer._seen) == 4 * logged["sampling/groups"][0]
+
+
+@pytest.mark.parametrize(("by", "groups", "filled"), [("score", 1.0, 1.0), ("success", 3.0, 0.0)])
+def test_failures_of_two_lengths_give_way_where_success_decides(
+    tapper: Path, context: Context, monkeypatch: pytest.MonkeyPatch, by: str, groups: float, filled: float
+) -> None:
+    monkeypatch.setitem(registry.ENVIRONMENTS, "phone", "toy_world:LongToy")
+    spec = policy_spec(
+        dynamic_sampling={"rounds": 2, "by": by}, agent={"rounds": 4}, trl={"per_device_train_batch_size": 4},
+        rewards=[{"name": "outcome"}, {"name": "overlong", "options": {"most_tokens": 8, "window_tokens": 7}}],
+    )  # fmt: skip
+    trainer = world_trainer(spec, tapper, context, LongToy)
+    short = spoken(*[("tap(1)",) * 4] * 4)
+    long = [replace(one, answers=tuple(replace(a, completion_ids=(5,) * 6) for a in one.answers)) for one in short]
+    monkeypatch.setattr(trainer._actor, "act", lambda rows, round_: [*short[:2], *long[2:]])
+    trainer.model.train()
+    batch = trainer._generate_and_score_completions([dict(trainer.train_dataset[0]) for _ in range(4)])
+    logged = trainer._metrics["train"]
+    assert (logged["sampling/groups"], logged["sampling/filled"]) == ([groups], [filled])
+    assert bool(batch["tool_mask"].sum()) == bool(filled)
 
 
 @pytest.mark.usefixtures("toy")

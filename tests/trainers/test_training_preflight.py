@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from training_rows import Context, Rows, phone_row, write_rows
 
+from zoo import registry
 from zoo.errors import DataError, ModelError
-from zoo.schema import GRPOSpec, SFTSpec
-from zoo.trainers import grpo, preflight, sft
+from zoo.schema import DistillSpec, GRPOSpec, SFTSpec
+from zoo.trainers import distill, grpo, preflight, sft
 
 
 def sft_spec(**trl: Any) -> SFTSpec:
@@ -139,3 +140,104 @@ def test_a_checkpoint_that_is_none_is_told(tmp_path: Path, rows: Rows, context: 
     (tmp_path / "nothing" / "config.json").write_text(json.dumps({"model_type": "resnet"}), "utf-8")
     with pytest.raises(ModelError, match="does not describe a language model"):
         sft.run(sft_spec(), context(tmp_path / "nothing", rows(), "again"))
+
+
+def grpo_spec(**changes: Any) -> GRPOSpec:
+    trl = {"per_device_train_batch_size": 4, "num_generations": 2, **changes.pop("trl", {})}
+    return GRPOSpec.model_validate({"model": "a/b", "data": "stage:rows", "trl": trl, **changes})
+
+
+def distill_spec(**changes: Any) -> DistillSpec:
+    return DistillSpec.model_validate({"model": "a/b", "data": "stage:rows", "weights": {"logits": 0}, **changes})
+
+
+def refusal(error: type[Exception], stage: Any, spec: Any, ctx: Any) -> str:
+    with pytest.raises(error) as caught:
+        stage.run(spec, ctx)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("solution", ["tap", "", None, "I would tap the third."])
+def test_a_solution_that_is_no_call_is_named_before_it_is_compared(
+    tmp_path: Path, weightless: Path, context: Context, solution: Any
+) -> None:
+    rows = [phone_row(number) for number in range(8)]
+    rows[5]["solution"] = solution
+    data = write_rows(tmp_path / "wrong", rows)
+    said = refusal(DataError, grpo, grpo_spec(), context(weightless, data))
+    assert f"row 6 (tap-5) has the solution {solution!r}, which is no call" in said
+    by_format = grpo_spec(rewards=[{"name": "format"}])
+    assert "holds no safetensors" in refusal(ModelError, grpo, by_format, context(weightless, data, "format"))
+
+
+def test_images_are_nothing_to_a_model_that_reads_text(weightless: Path, rows: Rows, context: Context) -> None:
+    data = rows(8, images=True)
+    for name, stage, spec in (("a", sft, sft_spec()), ("b", grpo, grpo_spec()), ("c", distill, distill_spec())):
+        said = refusal(DataError, stage, spec, context(weightless, data, name))
+        assert "row 1 (tap-0) has images, and the model reads text only" in said and "pictures: none" in said
+
+
+def test_images_of_conversations_too(weightless: Path, context: Context, rows: Rows) -> None:
+    folder = rows(2, images=True)
+    talks = [
+        {"messages": [*row["prompt"], *row["completion"]], "images": [f"screen-{number}.png"]}
+        for number, row in enumerate(map(phone_row, range(2)))
+    ]
+    said = refusal(DataError, sft, sft_spec(), context(weightless, write_rows(folder, talks)))
+    assert "row 1 (no task) has images" in said
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"lora": {"target_modules": ["q_proj", "q_prj"]}}, "no module is named 'q_prj'"),
+        ({"lora": {"target_modules": ["self_attn.q_prj"]}}, "k_proj, layers, lm_head"),
+        ({"lora": {"target_modules": ["q_proj", "lm_head"]}}, "'lm_head' (in `lora.target_modules`) would never be"),
+        ({"freeze": ["model.visual"]}, "no parameter starts with 'model.visual' (in `freeze`); they start with"),
+        ({"freeze": ["model"]}, "leaves nothing to train"),
+        ({"lora": {"layers_pattern": "layers"}}, "lora: When `layers_pattern` is specified"),
+        ({"trl": {"lr_scheduler_type": "cosin"}}, "trl: cosin is not a valid SchedulerType"),
+    ],
+)
+def test_parts_and_options_that_are_not_there_are_told_without_weights(
+    weightless: Path, rows: Rows, context: Context, changes: dict[str, Any], words: str
+) -> None:
+    data = rows(8)
+    specs = {
+        "sft": (sft, SFTSpec.model_validate({"model": "a/b", "data": "stage:rows", **changes})),
+        "grpo": (grpo, grpo_spec(**changes)),
+        "distill": (distill, distill_spec(**changes)),
+    }
+    for name, (stage, spec) in specs.items():
+        assert words in refusal(ModelError, stage, spec, context(weightless, data, name)), name
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"lora": {"target_modules": ["q_proj", "mlp.up_proj", "embed_tokens"]}, "freeze": ["model.layers.0"]},
+        {"lora": {"target_modules": "all-linear"}, "freeze": ["model"]},
+        {"freeze": ["model.layers.0", "model.embed_tokens"]},
+    ],
+)
+def test_parts_that_are_there_are_let_through(
+    weightless: Path, rows: Rows, context: Context, changes: dict[str, Any]
+) -> None:
+    assert "holds no safetensors" in refusal(
+        ModelError, sft, SFTSpec.model_validate({"model": "a/b", "data": "stage:rows", **changes}),
+        context(weightless, rows(8)),
+    )  # fmt: skip
+
+
+def test_more_tasks_than_there_are_end_a_distillation_before_models_are_loaded(
+    weightless: Path, rows: Rows, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(registry.ENVIRONMENTS, "phone", "toy_world:ClosedToy")
+    closed: list[str] = []
+    monkeypatch.setattr("toy_world.CLOSED", closed)
+    world = {"source": "world", "rounds": 4, "tasks": 5}
+    spec = distill_spec(teacher="c/d", weights={}, lmbda=1.0, rollouts=world)
+    ctx = context(weightless, rows(8))
+    ctx.inputs["teacher"] = weightless
+    assert "4 rounds of 5 tasks are too many: there are 16 tasks" in refusal(DataError, distill, spec, ctx)
+    assert closed == ["toy"]

@@ -50,7 +50,7 @@ def problems(recipe: Recipe, where: Where, *, tiny: bool = False) -> list[Proble
             for key, what, instead in world_problems(spec)
         ]
         if isinstance(spec, GRPOSpec):
-            found += policy_problems(name, spec, where, recipe.hardware)
+            found += policy_problems(name, spec, where, recipe.hardware, tiny=tiny)
     return (
         found
         or list(_circles(recipe, where))

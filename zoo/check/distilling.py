@@ -27,6 +27,12 @@ def _options(name: str, spec: DistillSpec, where: Where) -> Iterator[Problem]:
             spot = where(("stages", name, "trl", option))
             what = f"{name}.trl.{option}: a distill stage has losses of its own, over rows that stay apart"
             yield Problem(spot, what, "leave it out; its `loss` and `weights` say what is learned")
+    if "beta" in spec.model_fields_set and spec.loss != "jsd":
+        what = f"{name}.beta is of loss: jsd, and the loss is {spec.loss}"
+        yield Problem(where(("stages", name, "beta")), what, "leave beta out, or write loss: jsd")
+    if spec.rollouts.source == "world" and not spec.lmbda:
+        what = f"{name}.rollouts: with lmbda 0 the student never acts"
+        yield Problem(where(("stages", name, "rollouts")), what, "write lmbda: 1.0, or another share, or leave it out")
 
 
 def _stored_logits(recipe: Recipe, name: str, spec: DistillSpec, where: Where) -> Iterator[Problem]:

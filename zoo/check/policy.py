@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 
+from pydantic import ValidationError
+
 from zoo import options, registry
 from zoo.check.policy_endpoint import policy_endpoint_problems
 from zoo.check.world_model import world_model_problems
@@ -13,9 +15,13 @@ from zoo.source import Place
 __all__ = ["policy_problems"]
 
 Where = Callable[[Place], str]
+ANSWER_TOKENS = 512
+"""TRL's default of `max_completion_length`."""
 
 
-def policy_problems(name: str, spec: GRPOSpec, where: Where, hardware: Hardware | None) -> Iterator[Problem]:
+def policy_problems(
+    name: str, spec: GRPOSpec, where: Where, hardware: Hardware | None, *, tiny: bool = False
+) -> Iterator[Problem]:
     """Everything that is wrong with one stage by itself."""
 
     def at(*place: str | int) -> str:
@@ -24,6 +30,9 @@ def policy_problems(name: str, spec: GRPOSpec, where: Where, hardware: Hardware 
     yield from _rewards(name, spec, at)
     yield from _vllm(name, spec, at, hardware)
     yield from _denoised(name, spec, at)
+    yield from _capped(name, spec, at)
+    if not tiny:  # a twin is cut short, its rewards are not
+        yield from _never_overlong(name, spec, at)
     yield from world_model_problems(name, spec, at)
     yield from policy_endpoint_problems(name, spec, at)
     if spec.environment:
@@ -42,16 +51,21 @@ def _rewards(name: str, spec: GRPOSpec, at: Callable[..., str]) -> Iterator[Prob
             continue
         try:
             registry.load(table[reward.name])(**reward.options)
-        except (TypeError, ValueError) as error:
-            what = str(error).partition("() ")[2] or str(error)
+        except ValidationError as error:
             yield Problem(
-                at("rewards", index, "options"), f"{name}.rewards.{index}: {reward.name}: {what}",
+                at("rewards", index, "options"), f"{name}.rewards.{index}: {reward.name}: {_arguments(error)}",
                 f"its arguments are those of {table[reward.name].replace(':', '.')}",
             )  # fmt: skip
     names = [reward.name for reward in spec.rewards]
     for index, reward in enumerate(spec.rewards):
         if reward.name in names[:index]:
             yield Problem(at("rewards", index, "name"), f"{reward.name!r} stands there twice", "write one, weighted")
+
+
+def _arguments(error: ValidationError) -> str:
+    """What is wrong with a reward's arguments, in one line."""
+    said = [(".".join(map(str, one["loc"])), one["msg"]) for one in error.errors(include_url=False)]
+    return "; ".join(f"{place}: {what}" if place else what for place, what in said)
 
 
 def _vllm(name: str, spec: GRPOSpec, at: Callable[..., str], hardware: Hardware | None) -> Iterator[Problem]:
@@ -72,10 +86,32 @@ def _denoised(name: str, spec: GRPOSpec, at: Callable[..., str]) -> Iterator[Pro
             f"{name}: a leave-one-out advantage is not divided by a deviation, so that scale_rewards says nothing",
             "leave it out, or write denoise: {baseline: group}",
         )
+    if spec.denoise.baseline == "group" and spec.trl.get("scale_rewards") == "batch" and spec.environment is None:
+        what = f"{name}: denoise compares answers within their group"
+        yield Problem(at("trl", "scale_rewards"), what, "write group or none")
     if spec.trl.get("multi_objective_aggregation", "sum_then_normalize") != "sum_then_normalize":
         yield Problem(
             at("trl", "multi_objective_aggregation"), f"{name}: denoise sums rewards before it compares", "leave it out"
         )
+
+
+def _capped(name: str, spec: GRPOSpec, at: Callable[..., str]) -> Iterator[Problem]:
+    """CISPO clips the weight itself: at GRPO's bound it would hold nearly every one at 0.2."""
+    if spec.trl.get("loss_type") == "cispo" and spec.trl.get("epsilon_high") is None:
+        what = f"{name}: cispo caps weights at epsilon_high, which is epsilon, 0.2, where nobody says another"
+        yield Problem(at("trl", "loss_type"), what, "write epsilon_high: 5.0")
+
+
+def _never_overlong(name: str, spec: GRPOSpec, at: Callable[..., str]) -> Iterator[Problem]:
+    """A punishment that begins beyond the longest answer."""
+    longest = spec.agent.answer_tokens if spec.environment else spec.trl.get("max_completion_length", ANSWER_TOKENS)
+    for index, reward in enumerate(spec.rewards):
+        most, window = (reward.options.get(option) for option in ("most_tokens", "window_tokens"))
+        if reward.name != "overlong" or not isinstance(most, int) or not isinstance(window, int):
+            continue
+        if isinstance(longest, int) and most - window >= longest:
+            what = f"{name}: overlong begins beyond {most - window} tokens, and no answer is longer than {longest}"
+            yield Problem(at("rewards", index, "options", "most_tokens"), what, f"write most_tokens: {longest}")
 
 
 def _world(name: str, spec: GRPOSpec, at: Callable[..., str]) -> Iterator[Problem]:

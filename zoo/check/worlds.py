@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from zoo import registry
-from zoo.schema import AgentSpec, GRPOSpec, StageSpec
+from zoo.schema import AgentSpec, DistillSpec, GRPOSpec, StageSpec
 
 __all__ = ["world_problems"]
 
@@ -12,10 +12,25 @@ _OF_TAGS = frozenset({"format"})
 
 
 def world_problems(spec: StageSpec) -> Iterator[tuple[str, str, str]]:
-    """Key, what is wrong with it, what to write instead; for a stage whose agent speaks a dialect of its own."""
+    """Key, what is wrong with it, what to write instead."""
     agent = getattr(spec, "agent", None)
-    if not isinstance(agent, AgentSpec) or agent.world not in registry.DIALECTS:
+    if not isinstance(agent, AgentSpec):
         return
+    if agent.world in registry.DIALECTS:
+        yield from _dialect_problems(spec, agent)
+    elif agent.pictures != "none" and _learns_in_the_world(spec):
+        what = f"pictures: {agent.pictures}, and what is learned from in the world is text alone"
+        yield "agent.pictures", what, "write agent: {pictures: none} in this stage"
+
+
+def _learns_in_the_world(spec: StageSpec) -> bool:
+    if isinstance(spec, GRPOSpec):
+        return spec.environment is not None
+    return isinstance(spec, DistillSpec) and spec.rollouts.source == "world"
+
+
+def _dialect_problems(spec: StageSpec, agent: AgentSpec) -> Iterator[tuple[str, str, str]]:
+    """Of a stage whose agent speaks a dialect of its own."""
     if agent.memory != "none":
         yield (
             "agent.memory", f"memory: {agent.memory}, and {agent.world} shows everything that was said anyway",

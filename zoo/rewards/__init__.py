@@ -2,7 +2,8 @@
 
 `answers` holds OpenPhone's two for logged steps, `length` the shaping of long answers, `episodes` what whole episodes
 in a world are worth. Each is called as `reward(completions=..., **columns)` with lists of one length and returns one
-number each. Their names in a recipe are in `zoo.registry.REWARDS` and `EPISODE_REWARDS`.
+number each. Options of another name or type are a pydantic ValidationError. Their names in a recipe are in
+`zoo.registry.REWARDS` and `EPISODE_REWARDS`.
 """
 
 from zoo.rewards.answers import ActionReward, FormatReward, same_words

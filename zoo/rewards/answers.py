@@ -8,8 +8,10 @@ when the right one is.
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
 
 from zoo.actions import DEFAULT_FINISH, Action, parse, read_answer, same
 
@@ -27,7 +29,7 @@ def same_words(a: str, b: str) -> float:
     return float(_words(a) == _words(b))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class FormatReward:
     """0.3 for a reasoning, 0.3 for a state assessment, 0.4 for a called function, each closed and filled.
 
@@ -57,7 +59,7 @@ class FormatReward:
         return round(earned * (self.extra_text if answer.extra_text else 1.0), 6)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class ActionReward:
     """1 when the called function is the right one with the right arguments, else 0.
 

@@ -5,9 +5,12 @@ of each), `success` and `sub_goals` as the world judged them. An episode whose w
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from statistics import mean
 from typing import Any
+
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
 
 from zoo.actions import parse
 from zoo.rewards.answers import FormatReward
@@ -25,7 +28,7 @@ __all__ = [
 Answers = Sequence[dict[str, Any]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class SuccessReward:
     """1 when the state of the world is as the task wants it, else 0.
 
@@ -39,7 +42,7 @@ class SuccessReward:
         return [float(won) for won in success]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class OutcomeReward:
     """1 when the task is solved, else -1: the rule of DAPO (arXiv 2503.14476).
 
@@ -53,7 +56,7 @@ class OutcomeReward:
         return [1.0 if won else -1.0 for won in success]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class SubGoalReward:
     """The share of a task's sub-goals that were reached, 1 when it is solved: AndroidLab's Sub-SR of one task.
 
@@ -68,7 +71,7 @@ class SubGoalReward:
         return [1.0 if won else sum(reached) / max(1, len(reached)) for won, reached in pairs]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class ReadableReward:
     """The share of answers that hold a readable call.
 
@@ -87,7 +90,7 @@ class ReadableReward:
         return [_mean([float(parse(answer["content"]) is not None) for answer in answers]) for answers in completions]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class EpisodeFormatReward:
     """The mean of `FormatReward` over an episode's answers."""
 
@@ -99,7 +102,7 @@ class EpisodeFormatReward:
         return [_mean(self.of_answer([answer["content"] for answer in answers])) for answers in completions]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class EpisodeOverlongReward:
     """The mean of `OverlongReward` over an episode's answers."""
 

@@ -1,13 +1,15 @@
 """What an answer loses by being long: DAPO's soft overlong punishment."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
 
 __all__ = ["OverlongReward"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class OverlongReward:
     """0 up to `most_tokens - window_tokens`, then falling in a line to -1 at `most_tokens`, and -1 beyond.
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from zoo.schema.settings import Settings
 
@@ -36,12 +36,22 @@ class EnvironmentSpec(Settings):
 
 
 class DynamicSamplingSpec(Settings):
-    """DAPO's dynamic sampling (arXiv 2503.14476): groups whose answers are all worth the same give way to others."""
+    """DAPO's dynamic sampling (arXiv 2503.14476): groups from which nothing is learned give way to others."""
 
     oversample: float = Field(1.0, ge=1.0)
     """So many times the groups of a batch are sampled in the first round (DAPO: 3)."""
     rounds: int = Field(3, ge=1)
     """Further rounds at most, each for the groups still missing (DAPO: 10 in all)."""
+    by: Literal["score", "success"] = "score"
+    """What tells that a group teaches. `score`: its answers are not all worth the same. `success`: besides, some of
+    them succeed and some fail, which is DAPO's rule, 0 < correct < `num_generations`: the two differ where rewards tell
+    failures apart, by their length for example. A logged step is answered with success when the first of `rewards` is
+    above 0.5."""
+
+    @model_serializer(mode="wrap")
+    def _later_fields_when_set(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A field that came after the first keys is written only when it says something, so that keys stay."""
+        return {name: value for name, value in write(self).items() if name != "by" or value != "score"}
 
 
 class DenoiseSpec(Settings):
@@ -63,7 +73,8 @@ class DenoiseSpec(Settings):
     scale: float = Field(2.0, gt=0)
     """What a leave-one-out advantage is multiplied by."""
     signed: bool = True
-    """Whether what failed has no advantage above 0 and what succeeded none below."""
+    """Whether what failed has no advantage above 0 and what succeeded none below. A logged step is answered with
+    success when the first of `rewards` is above 0.5."""
     unreadable: bool = True
     """Whether an answer without a readable call has no advantage above 0."""
     repeats: int | None = Field(2, ge=2)

@@ -124,7 +124,7 @@ class GRPOSpec(TrainingSpec):
     """Who acts in the environment."""
     endpoint: PolicyEndpointSpec | None = None
     """Where the policy's answers in the environment come from, in place of this process: needs `lora`."""
-    rewards: tuple[RewardSpec, ...] = (RewardSpec(name="action"), RewardSpec(name="format"))
+    rewards: tuple[RewardSpec, ...] = Field((RewardSpec(name="action"), RewardSpec(name="format")), min_length=1)
     """OpenPhone's two by default: the called function (0 or 1) and the format (0 to 1). In an environment: success, and
     half as much for sub-goals."""
     dynamic_sampling: DynamicSamplingSpec | None = None

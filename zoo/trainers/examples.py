@@ -147,6 +147,7 @@ def _conversations(rows: list[dict[str, Any]], processor: Any, model: Path, most
 
 def _seen_conversations(rows: list[dict[str, Any]], processor: Any, model: Path, most: int | None) -> Examples:
     limit = _limit(model, most)
+    preflight.check_images(rows, processor)
     longest = 0
     for number, row in enumerate(rows, 1):
         tokens = preflight.row_tokens({**row, "prompt": row["messages"], "completion": []}, processor)

@@ -6,7 +6,7 @@ A group is the answers to one logged step, or the episodes of one task. How they
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -22,6 +22,7 @@ __all__ = ["Group", "Row", "Sampling", "group_of_answers", "group_of_episodes"]
 
 Row = Mapping[str, Any]
 """A row of the trainer's dataset."""
+By = Literal["score", "success"]
 _SAME = 1e-6
 
 
@@ -79,30 +80,36 @@ class Sampling:
 
 
 def group_of_answers(
-    batch: Batch, attempts: Sequence[Attempt], credit: Callable[[Sequence[Attempt]], Credit] | None
+    batch: Batch, attempts: Sequence[Attempt], credit: Callable[[Sequence[Attempt]], Credit] | None, by: By = "score"
 ) -> Group:
-    """Answers to one logged step, with advantages by `credit`, or TRL's own without one."""
+    """Answers to one logged step, with advantages by `credit`, or TRL's own without one; see `_differ` for `by`."""
     distance = spread([attempt.score for attempt in attempts if attempt.score is not None])
     advantages = batch["advantages"]
     if credit:
         advantages = torch.tensor([one for (one,) in credit(attempts).advantages]).to(advantages)
-    teaches = distance > _SAME and bool((advantages != 0).any())
+    teaches = distance > _SAME and bool((advantages != 0).any()) and _differ(attempts, by)
     if not teaches:  # rounding leaves a rest of a thousandth where all scores are the same
         advantages = torch.zeros_like(advantages)
     return Group(distance, teaches, {**batch, "advantages": advantages})
 
 
-def group_of_episodes(seen: Sequence[Judged], credit: Callable[[Sequence[Attempt]], Credit]) -> Group:
-    """Episodes of one task: every step that has an advantage is a sample."""
-    credited = credit([attempt(one.rollout, one.score) for one in seen])
+def group_of_episodes(seen: Sequence[Judged], credit: Callable[[Sequence[Attempt]], Credit], by: By = "score") -> Group:
+    """Episodes of one task: every step that has an advantage is a sample, if the group teaches at all (`_differ`)."""
+    attempts = [attempt(one.rollout, one.score) for one in seen]
+    credited = credit(attempts)
     samples = tuple(
         Sample(answer, advantage)
         for one, advantages in zip(seen, credited.advantages, strict=True)
         for answer, advantage in zip(one.rollout.answers, advantages, strict=True)
-        if advantage and answer.completion_ids
+        if advantage and answer.completion_ids and _differ(attempts, by)
     )
     distance = spread([one.score for one in seen if one.score is not None])
     return Group(distance, bool(samples), samples=samples)
+
+
+def _differ(attempts: Sequence[Attempt], by: By) -> bool:
+    """Whether attempts differ in what `DynamicSamplingSpec.by` asks for beside the score: `success` wants both."""
+    return by == "score" or len({one.won for one in attempts if one.score is not None}) == 2
 
 
 def _teaching(groups: Sequence[Group]) -> int:

@@ -45,6 +45,7 @@ def run(spec: GRPOSpec, ctx: StageContext) -> StageResult:
     tasks = _tasks(spec, ctx.seed)
     rows, notes = _rows_of(tasks) if spec.environment else _read_rows(spec, ctx.inputs["data"], processor, base)
     _check_sizes(spec, len(rows))
+    loading.check_parts(base, spec.lora, spec.freeze)
     trainer = _trainer(spec, ctx, rows, processor, tasks)
     try:
         metrics = session.train(trainer, ctx)
@@ -124,9 +125,21 @@ def _rows_of(tasks: Sequence[Task]) -> tuple[list[dict[str, Any]], dict[str, Any
 
 def _read_rows(spec: GRPOSpec, folder: Path, processor: Any, base: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     rows = preflight.read_rows(folder, ("prompt", "solution"))
+    if any(reward.name == "action" for reward in spec.rewards):
+        _check_solutions(rows)
     answer_tokens = spec.trl.get("max_completion_length", _ANSWER_TOKENS)
     longest = preflight.check_lengths(rows, processor, base, None, answer_tokens)
     return rows, {"rows": len(rows), "longest_row_tokens": longest}
+
+
+def _check_solutions(rows: Sequence[dict[str, Any]]) -> None:
+    for number, row in enumerate(rows, 1):
+        solution = row["solution"]
+        if not isinstance(solution, str) or parse(solution) is None:
+            raise DataError(
+                f"row {number} ({row.get('task', 'no task')}) has the solution {solution!r}, which is no call, such as "
+                "tap(3); the reward `action` compares calls"
+            )
 
 
 def _check_sizes(spec: GRPOSpec, rows: int) -> None:
@@ -157,13 +170,14 @@ def _trainer(
     columns = ["prompt", *(column for column in _FOR_REWARDS if column in rows[0])]
     calls = any(reward.name == "action" for reward in spec.rewards)
     kind, more = (PolicyTrainer, {}) if spec.world_model is None else _with_world_model(spec)
+    args, adapter = session.config(GRPOConfig, settings), loading.lora_config(spec.lora)
     trainer = kind(
         model=loading.load_model(ctx.inputs["model"], spec.dtype, spec.attention),
         reward_funcs=[registry.load(table[reward.name])(**reward.options) for reward in spec.rewards],
-        args=GRPOConfig(**settings),
+        args=args,
         train_dataset=loading.load_dataset(rows, columns),
         processing_class=processor,
-        peft_config=loading.lora_config(spec.lora),
+        peft_config=adapter,
         spec=spec,
         tasks=tasks,
         positions=checkpoint.facts(ctx.inputs["model"]).positions,

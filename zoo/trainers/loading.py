@@ -5,7 +5,7 @@ round away.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from zoo.errors import EnvironmentFailure, ModelError
 
 __all__ = [
     "ADAPTER_FOLDER",
+    "check_parts",
     "check_quantized",
     "config",
     "freeze",
@@ -26,6 +27,7 @@ __all__ = [
 ]
 
 ADAPTER_FOLDER = "adapter"
+_NOTHING_LEFT = "`freeze` leaves nothing to train"
 
 
 def config(folder: Path) -> dict[str, Any]:
@@ -54,12 +56,10 @@ def load_model(folder: Path, dtype: str, attention: str = "sdpa", quantize: str 
     Raises ModelError when its weights are not whole.
     """
     import torch
-    from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 
     checkpoint.tensors(folder)
-    kind = AutoModelForImageTextToText if checkpoint.facts(folder).sees_images else AutoModelForCausalLM
     type_ = getattr(torch, dtype)
-    return kind.from_pretrained(
+    return _kind(folder).from_pretrained(
         folder, dtype=type_, attn_implementation=attention, quantization_config=_quantization(quantize, type_)
     )
 
@@ -89,7 +89,40 @@ def lora_config(options: Mapping[str, Any] | None) -> Any:
         return None
     from peft import LoraConfig
 
-    return LoraConfig(**options, task_type="CAUSAL_LM")
+    try:
+        return LoraConfig(**options, task_type="CAUSAL_LM")
+    except ValueError as error:
+        raise ModelError(f"lora: {error}; mend it under the stage's `lora:`") from error
+
+
+def check_parts(folder: Path, lora: Mapping[str, Any] | None, frozen: Sequence[str]) -> None:
+    """Hold the names in `lora.target_modules` and `freeze` against those of the model; no weight is read.
+
+    Raises ModelError for a name that the model has not, for an adapter on the head, from whose weights TRL computes
+    its losses, and when nothing is left to train.
+    """
+    wanted = (lora or {}).get("target_modules")
+    listed = [] if wanted is None or isinstance(wanted, str) else list(wanted)
+    if not listed and not frozen:
+        return
+    model = _without_weights(folder)
+    modules = [name for name, _ in model.named_modules() if name]
+    for target in listed:
+        if not any(name == target or name.endswith(f".{target}") for name in modules):
+            layers = sorted({name.rpartition(".")[2] for name in modules if not name.rpartition(".")[2].isdigit()})
+            raise ModelError(
+                f"no module is named {target!r} (in `lora.target_modules`); write all-linear, or some of "
+                f"{', '.join(layers)}"
+            )
+        if target.rpartition(".")[2] == "lm_head":
+            raise ModelError(
+                f"{target!r} (in `lora.target_modules`) would never be trained, since the losses read its "
+                "weights past an adapter; leave it out"
+            )
+    parameters = [name for name, _ in model.named_parameters()]
+    _check_prefixes(parameters, frozen)
+    if lora is None and all(name.startswith(tuple(frozen)) for name in parameters):
+        raise ModelError(_NOTHING_LEFT)
 
 
 def freeze(model: Any, prefixes: Sequence[str]) -> None:
@@ -98,15 +131,35 @@ def freeze(model: Any, prefixes: Sequence[str]) -> None:
     Raises ModelError for a prefix that no parameter has, or when nothing is left to train.
     """
     names = {name: name.removeprefix("base_model.model.") for name, _ in model.named_parameters()}
-    for prefix in prefixes:
-        if not any(name.startswith(prefix) for name in names.values()):
-            heads = sorted({".".join(name.split(".")[:2]) for name in names.values()})
-            raise ModelError(f"no parameter starts with {prefix!r} (in `freeze`); they start with {', '.join(heads)}")
+    _check_prefixes(names.values(), prefixes)
     for name, parameter in model.named_parameters():
         if names[name].startswith(tuple(prefixes)):
             parameter.requires_grad_(False)
     if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise ModelError("`freeze` leaves nothing to train")
+        raise ModelError(_NOTHING_LEFT)
+
+
+def _check_prefixes(names: Iterable[str], prefixes: Sequence[str]) -> None:
+    known = list(names)
+    for prefix in prefixes:
+        if not any(name.startswith(prefix) for name in known):
+            heads = sorted({".".join(name.split(".")[:2]) for name in known})
+            raise ModelError(f"no parameter starts with {prefix!r} (in `freeze`); they start with {', '.join(heads)}")
+
+
+def _without_weights(folder: Path) -> Any:
+    """The model of a checkpoint as its config has it, with names and shapes alone."""
+    import torch
+    from transformers import AutoConfig
+
+    with torch.device("meta"):
+        return _kind(folder).from_config(AutoConfig.from_pretrained(folder))
+
+
+def _kind(folder: Path) -> Any:
+    from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
+
+    return AutoModelForImageTextToText if checkpoint.facts(folder).sees_images else AutoModelForCausalLM
 
 
 def write_trained(model: Any, processor: Any, base: Path, folder: Path, dtype: str, adapter: str = "default") -> None:

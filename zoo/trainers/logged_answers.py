@@ -27,10 +27,11 @@ class LoggedAnswer:
     """Their weighted sum; NaN where none was given."""
 
     def attempt(self, readable: Callable[[str], bool]) -> Attempt:
-        """As the rules of `zoo.trainers.advantages` see it; it has won when the first reward says that it is right."""
+        """As the rules of `zoo.trainers.advantages` see it; it has won when the first reward is above 0.5:
+        AgentCPM takes 0.5 itself for a failure."""
         return Attempt(
             None if math.isnan(self.score) else self.score,
-            self.rewards[0] >= 0.5,
+            self.rewards[0] > 0.5,
             "length" if self.cut else "finish",
             (Turn(readable=readable(self.text)),),
         )

@@ -79,6 +79,7 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL's classes are unt
         self._allowed: torch.Tensor | None = None
         self._answers: list[LoggedAnswer] = []
         self._denoised: Counter[str] = Counter()
+        self._by = spec.dynamic_sampling.by if spec.dynamic_sampling else "score"
         self._seen: list[Judged] = []
         refuse_split_groups(self)
         refuse_calls_out_of_step(self)
@@ -136,7 +137,7 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL's classes are unt
         attempts = [one.attempt(self.readable) for one in self._answers]
         credit = self._credit if self.spec.denoise else None
         return [
-            group_of_answers(batch, attempts[number * size : (number + 1) * size], credit)
+            group_of_answers(batch, attempts[number * size : (number + 1) * size], credit, self._by)
             for number, batch in enumerate(batches.parts(whole, size))
         ]
 
@@ -193,7 +194,7 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL's classes are unt
         self._seen += seen
         size = self.num_generations
         starts = range(0, len(seen), size)
-        return [group_of_episodes(seen[start : start + size], self._credit) for start in starts]
+        return [group_of_episodes(seen[start : start + size], self._credit, self._by) for start in starts]
 
     def _look_ahead(self, episodes: int) -> None:
         """Begin the next batch where it is acted elsewhere, unless this one is the last."""

@@ -15,6 +15,7 @@ from zoo.errors import DataError, ModelError
 
 __all__ = [
     "ROWS_NAME",
+    "check_images",
     "check_lengths",
     "check_packing",
     "check_template",
@@ -89,6 +90,18 @@ def check_packing(options: Mapping[str, Any], model: Path) -> None:
         )
 
 
+def check_images(rows: Sequence[Mapping[str, Any]], processor: Any) -> None:
+    """Refuse images for a model without eyes. Raises DataError naming the first row that has any."""
+    if hasattr(processor, "image_processor"):
+        return
+    for number, row in enumerate(rows, 1):
+        if row.get("images"):
+            raise DataError(
+                f"row {number} ({row.get('task', 'no task')}) has images, and the model reads text only; start from a "
+                "model that sees images, or make the rows without them (agent: {pictures: none} in the data stage)"
+            )
+
+
 def check_lengths(
     rows: Sequence[dict[str, Any]], processor: Any, model: Path, limit: int | None, answer_tokens: int | None = None
 ) -> int:
@@ -96,8 +109,9 @@ def check_lengths(
 
     With `answer_tokens`, a row is its prompt and so many tokens to generate; without, its prompt and its completion.
 
-    Raises DataError naming the row, its tokens and the limit.
+    Raises DataError naming the row, its tokens and the limit, and for images that the model does not see.
     """
+    check_images(rows, processor)
     positions = checkpoint.facts(model).positions
     most = min(positions, limit or positions)
     longest = 0

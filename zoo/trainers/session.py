@@ -13,7 +13,7 @@ import re
 import shutil
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from zoo.errors import ModelError
 from zoo.records import Metric, StageContext
 from zoo.trainers import history, tracking
 
-__all__ = ["is_first", "last_checkpoint", "mean_of_share", "processes", "settings", "thinned", "train"]
+__all__ = ["config", "is_first", "last_checkpoint", "mean_of_share", "processes", "settings", "thinned", "train"]
 
 _WHOLE = "whole.json"
 _FOLDER = re.compile(r"^checkpoint-(?P<step>\d+)$")
@@ -62,6 +62,17 @@ def settings(checkpoint_steps: int, ctx: StageContext) -> dict[str, Any]:
         # It trades a second forward pass for memory; on a CPU the memory is there and the time is not.
         "activation_checkpointing": not on_cpu,
     }
+
+
+def config(kind: Callable[..., Any], options: Mapping[str, Any]) -> Any:
+    """TRL's config class of these options.
+
+    Raises ModelError, in the class's own words, when it refuses a value, or values that do not go together.
+    """
+    try:
+        return kind(**options)
+    except ValueError as error:
+        raise ModelError(f"trl: {error}; mend it under the stage's `trl:`") from error
 
 
 def train(trainer: Any, ctx: StageContext) -> dict[str, Metric]:

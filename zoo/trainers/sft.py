@@ -26,6 +26,7 @@ def run(spec: SFTSpec, ctx: StageContext) -> StageResult:
     made = examples.prepare(ctx.inputs["data"], processor, base, spec.trl.get("max_length"))
     preflight.check_packing(spec.trl, base)
     loading.check_quantized(spec.quantize)
+    loading.check_parts(base, spec.lora, spec.freeze)
     batch = global_batch.here(spec, base, made.longest, ctx.device)
     trainer = _trainer(spec, ctx, made, batch)
     metrics = session.train(trainer, ctx)
@@ -58,14 +59,15 @@ def _trainer(spec: SFTSpec, ctx: StageContext, made: Examples, batch: global_bat
         "max_length": most,
     }
     images = "images" in made.dataset.column_names
+    args, adapter = session.config(SFTConfig, options), loading.lora_config(spec.lora)
     alone = made.prompts and session.processes() == 1
     model = loading.load_model(ctx.inputs["model"], spec.dtype, spec.attention, spec.quantize)
     trainer = (AnswerLossTrainer if alone and fits(spec.trl, ctx.device, images, model.config) else SFTTrainer)(
         model=model,
-        args=SFTConfig(**options),
+        args=args,
         train_dataset=made.dataset,
         processing_class=made.processor,
-        peft_config=loading.lora_config(spec.lora),
+        peft_config=adapter,
     )
     loading.freeze(trainer.model, spec.freeze)
     optimizers.install(trainer, spec.optimizer)

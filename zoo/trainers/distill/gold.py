@@ -32,8 +32,9 @@ def gold_trainer(spec: DistillSpec, ctx: StageContext, rows: list[dict[str, Any]
             raise DataError(f"row {number} ({row.get('task', 'no task')}) offers `tools`, which gold would leave out")
     teacher = ctx.inputs["teacher"]
     _check_teacher(spec, teacher, rows, tokenizer)
-    args = GOLDConfig(
-        **{
+    args = session.config(
+        GOLDConfig,
+        {
             **session.settings(spec.checkpoint_steps, ctx),
             "include_num_input_tokens_seen": "non_padding",
             "use_uld_loss": True,
@@ -49,7 +50,7 @@ def gold_trainer(spec: DistillSpec, ctx: StageContext, rows: list[dict[str, Any]
             "uld_crossentropy_weight": spec.weights.behaviour,
             "uld_distillation_weight": spec.weights.logits,
             **spec.trl,
-        }
+        },
     )
     model = loading.load_model(teacher, spec.dtype, spec.attention).to(args.device).eval().requires_grad_(False)
     messages = [{"messages": [*row["prompt"], *row["completion"]]} for row in rows]

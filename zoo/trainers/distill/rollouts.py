@@ -18,14 +18,14 @@ from typing import Any
 import torch
 
 from zoo.agent import Situation, chat_of, open_environment, play
-from zoo.environments import Task
+from zoo.environments import Closing, Task
 from zoo.errors import DataError
 from zoo.schema import DistillSpec
 from zoo.serving.token_masks import Constrained, TokenMasks
 from zoo.trainers.constrained import Grammars
 from zoo.trainers.speaking import Asked
 
-__all__ = ["Sampler", "Turn", "WorldTurns", "played"]
+__all__ = ["Sampler", "Turn", "WorldTurns", "drawn_tasks", "played"]
 
 _ROUND_NAME = "round-{number:04}.json"
 
@@ -94,6 +94,8 @@ class WorldTurns:
 
     spec: DistillSpec
     seed: int
+    tasks: Sequence[Task]
+    """Those of every round, one after another (`drawn_tasks`)."""
     folder: Path
     """Where rounds are kept; survives a kill."""
     positions: int
@@ -124,7 +126,9 @@ class WorldTurns:
     def _play(self, number: int, sampler: Sampler) -> dict[str, Any]:
         answerer = _Answerer(self, sampler, number)
         rollouts = self.spec.rollouts
-        episodes = play(self.spec.agent, self._tasks(number), answerer, batch=rollouts.batch)
+        first = number * rollouts.tasks
+        tasks = self.tasks[first : first + rollouts.tasks]
+        episodes = play(self.spec.agent, tasks, answerer, batch=rollouts.batch)
         if not answerer.turns:
             raise DataError(
                 f"distill: no prompt of the world fits into the model's {self.positions} tokens; take fewer memory "
@@ -140,17 +144,21 @@ class WorldTurns:
         self.log.info("round %(round)d: %(episodes)d episodes, %(successes)d solved, %(turns)d answers", result)
         return {"result": result, "turns": [asdict(turn) for turn in answerer.turns]}
 
-    def _tasks(self, number: int) -> Sequence[Task]:
-        """Drawn once for all rounds, so that no round has those of another."""
-        rollouts = self.spec.rollouts
-        environment = open_environment(self.spec.agent)
-        try:
-            tasks = environment.draw_tasks(rollouts.split, rollouts.tasks * rollouts.rounds, self.seed)
-        except ValueError as error:
-            raise DataError(
-                f"distill: {rollouts.rounds} rounds of {rollouts.tasks} tasks are too many: {error}"
-            ) from error
-        return tasks[number * rollouts.tasks : (number + 1) * rollouts.tasks]
+
+def drawn_tasks(spec: DistillSpec, seed: int) -> Sequence[Task]:
+    """The tasks of all rounds, drawn at once, so that no round has those of another.
+
+    Raises DataError when the world has not so many.
+    """
+    rollouts = spec.rollouts
+    environment = open_environment(spec.agent)
+    try:
+        return environment.draw_tasks(rollouts.split, rollouts.tasks * rollouts.rounds, seed)
+    except ValueError as error:
+        raise DataError(f"distill: {rollouts.rounds} rounds of {rollouts.tasks} tasks are too many: {error}") from error
+    finally:
+        if isinstance(environment, Closing):
+            environment.close()
 
 
 def played(folder: Path) -> list[dict[str, int]]:

@@ -1,13 +1,15 @@
 """The stage `distill`: a student learns from rows and a teacher, by TRL's SFTTrainer with other losses."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from zoo import checkpoint
+from zoo.environments import Task
 from zoo.errors import DataError, EnvironmentFailure
 from zoo.records import Metric, StageContext, StageResult
 from zoo.schema import DistillSpec
 from zoo.trainers import loading, optimizers, preflight, session
-from zoo.trainers.distill.rollouts import WorldTurns, played
+from zoo.trainers.distill.rollouts import WorldTurns, drawn_tasks, played
 from zoo.trainers.distill.rows import TokenRow, tokenize
 from zoo.trainers.distill.store import LogitStore
 from zoo.trainers.history import write as write_history
@@ -22,16 +24,20 @@ _PARTS = ("behaviour", "chain_of_thought", "divergence", "own_answers")
 def run(spec: DistillSpec, ctx: StageContext) -> StageResult:
     """Train, and leave a whole checkpoint and `history.jsonl` in `ctx.out`.
 
-    Raises DataError for rows that do not fit or that the stored logits are not of, ModelError for a checkpoint that
-    cannot be trained or a teacher with other tokens, all before weights are loaded, and ModelError when the loss is no
-    number.
+    Raises DataError for rows or tasks that do not fit or that the stored logits are not of, ModelError for a checkpoint
+    that cannot be trained or a teacher with other tokens, all before weights are loaded, and ModelError when the loss
+    is no number.
     """
     base = ctx.inputs["model"]
     rows = preflight.read_rows(ctx.inputs["data"], ("prompt", "completion"))
     tokenizer = preflight.load_processor(base)
     preflight.check_template(tokenizer, rows[0])
     longest = _check_lengths(spec, ctx, rows, tokenizer)
-    trainer, notes = _gold(spec, ctx, rows, tokenizer, longest) if spec.gold else _own(spec, ctx, rows, tokenizer)
+    loading.check_parts(base, spec.lora, spec.freeze)
+    tasks = drawn_tasks(spec, ctx.seed) if spec.lmbda and spec.rollouts.source == "world" else ()
+    trainer, notes = (
+        _gold(spec, ctx, rows, tokenizer, longest) if spec.gold else _own(spec, ctx, rows, tokenizer, tasks)
+    )
     optimizers.install(trainer, spec.optimizer)
     metrics = session.train(trainer, ctx)
     history = [entry for entry in trainer.state.log_history if "loss" in entry]
@@ -55,12 +61,12 @@ def _check_lengths(spec: DistillSpec, ctx: StageContext, rows: list[dict[str, An
 
 
 def _own(
-    spec: DistillSpec, ctx: StageContext, rows: list[dict[str, Any]], tokenizer: Any
+    spec: DistillSpec, ctx: StageContext, rows: list[dict[str, Any]], tokenizer: Any, tasks: Sequence[Task]
 ) -> tuple[Any, dict[str, Any]]:
     """The trainer, and how many tokens student and teacher share."""
     tokens = tokenize(rows, tokenizer)
     vocabulary = _vocabulary(spec, ctx, tokens, tokenizer)
-    return _trainer(spec, ctx, tokens, tokenizer, vocabulary), {"shared_tokens": vocabulary}
+    return _trainer(spec, ctx, tokens, tokenizer, vocabulary, tasks), {"shared_tokens": vocabulary}
 
 
 def _gold(
@@ -96,24 +102,27 @@ def _vocabulary(spec: DistillSpec, ctx: StageContext, rows: list[TokenRow], toke
     return shared
 
 
-def _trainer(spec: DistillSpec, ctx: StageContext, rows: list[TokenRow], tokenizer: Any, vocabulary: int) -> Any:
+def _trainer(
+    spec: DistillSpec, ctx: StageContext, rows: list[TokenRow], tokenizer: Any, vocabulary: int, tasks: Sequence[Task]
+) -> Any:
     from datasets import Dataset
     from trl import SFTConfig
 
     from zoo.trainers.distill.trainer import Collator, DistillTrainer, Teaching
 
-    args = SFTConfig(
-        **{
+    args = session.config(
+        SFTConfig,
+        {
             **session.settings(spec.checkpoint_steps, ctx),
             "include_num_input_tokens_seen": "non_padding",
             "remove_unused_columns": False,  # the number of a row finds its stored logits
             **spec.trl,
             "max_length": None,  # checked: nothing is longer
-        }
+        },
     )
     if args.world_size > 1:
         raise EnvironmentFailure("the distill stage trains in one process; run it without a launcher")
-    world = spec.rollouts.source == "world" and spec.lmbda
+    adapter = loading.lora_config(spec.lora)
     positions = min(
         checkpoint.facts(ctx.inputs[place]).positions for place in ("model", "teacher") if place in ctx.inputs
     )
@@ -122,7 +131,7 @@ def _trainer(spec: DistillSpec, ctx: StageContext, rows: list[TokenRow], tokeniz
         vocabulary,
         _teacher(spec, ctx, args.device) if spec.teacher else None,
         LogitStore(ctx.inputs["logits"]) if spec.logits else None,
-        WorldTurns(spec, ctx.seed, ctx.scratch / _ROUNDS, positions, ctx.log) if world else None,
+        WorldTurns(spec, ctx.seed, tasks, ctx.scratch / _ROUNDS, positions, ctx.log) if tasks else None,
     )
     columns = [
         {"input_ids": row.input_ids, "labels": row.labels, "reasoning": row.reasoning, "row": number}
@@ -134,7 +143,7 @@ def _trainer(spec: DistillSpec, ctx: StageContext, rows: list[TokenRow], tokeniz
         train_dataset=Dataset.from_list(columns),
         data_collator=Collator(pad_token_id=_pad(tokenizer)),
         processing_class=tokenizer,
-        peft_config=loading.lora_config(spec.lora),
+        peft_config=adapter,
         teaching=teaching,
     )
     loading.freeze(trainer.model, spec.freeze)
