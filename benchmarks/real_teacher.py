@@ -40,7 +40,12 @@ QUESTIONS_FILE, REFERENCE_FILE = (
 )
 REFERENCE_SHA256 = "90cd5bc653690ee8e459b5b3f3fc9458606f7f3fcbf795bb51b7dc581f8c86dc"
 QUESTIONS_SHA256 = "82dd63ba502eb2520c6b5d1d9a5c4b590e03ff261565175561f6228a367d1991"
-ASKED = 'Answer with one JSON object, {"name": ..., "arguments": {...}}, that calls this function:\n'
+ASKED = """{asked}
+
+Call this function: {function}
+
+Answer with the values for this request and nothing else, as JSON: \
+{{"name": "{name}", "arguments": {{"{first}": ...}}}}"""
 ANSWER_TOKENS = 128
 LORA = {"r": 32, "lora_alpha": 32, "target_modules": "all-linear"}
 TRAINING = {
@@ -124,8 +129,10 @@ def _answers(model: Path, questions: Sequence[Question]) -> list[str]:
 
 
 def _chat(question: Question) -> list[dict[str, Any]]:
-    function = json.dumps(question["function"])
-    return [{"role": "system", "content": ASKED + function}, {"role": "user", "content": question["asked"]}]
+    function = question["function"]
+    first = next(iter(function["parameters"]["properties"]), "")
+    asked = ASKED.format(asked=question["asked"], function=json.dumps(function), name=function["name"], first=first)
+    return [{"role": "user", "content": asked}]
 
 
 def _right(questions: Sequence[Question], answers: Sequence[str]) -> list[bool]:
