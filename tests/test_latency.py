@@ -137,6 +137,7 @@ def test_a_type_that_is_not_exported_is_said_before_anything_runs(tmp_path: Path
         "utf-8",
     )
     (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}", "utf-8")
     with pytest.raises(
         RecipeError, match=r"recipe\.yaml:\d+: latency\.types names q8_0, but stage:gguf writes no q8_0"
     ):
