@@ -1,7 +1,7 @@
-"""The modules of `benchmarks/ablations`, which is no package."""
+"""The modules of `benchmarks` and `benchmarks/ablations`, which are no packages."""
 
 import sys
 from pathlib import Path
 
-ABLATIONS = Path(__file__).resolve().parents[2] / "benchmarks" / "ablations"
-sys.path.insert(0, str(ABLATIONS))
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+sys.path[:0] = [str(BENCHMARKS / "ablations"), str(BENCHMARKS)]
