@@ -74,6 +74,7 @@ def test_all_problems_are_reported_at_once_each_with_file_line_and_what_to_write
         ("tasks: 4", "tasks: many", "small.yaml:5", "many"),
         ("kind: sft", "kind: stf", "small.yaml:7", "did you mean 'sft'"),
         ("    kind: sft\n", "", "small.yaml:6", "no kind"),
+        ("kind: sft", "kind: grpo\n    rewards: []", "small.yaml:8", "rewards has 0 entries"),
         ("stage:rows", "stage:row", "small.yaml:9", "did you mean 'rows'"),
         ("stage:rows", "stage:sft", "small.yaml:9", "reads itself"),
         ("model: owner/base@v1", "model: stage:rows", "small.yaml:8", "needs model, stage rows makes rows"),

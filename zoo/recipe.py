@@ -246,6 +246,9 @@ def _problem(model: type[BaseModel], details: Any, raw: Source, place: Place) ->
         return Problem(
             raw.where(full), f"{shown} is {details['input']!r}", did_you_mean(str(details["input"]), choices)
         )
+    if details["type"] == "too_short":
+        entries, least = details["ctx"]["actual_length"], details["ctx"]["min_length"]
+        return Problem(raw.where(full), f"{shown} has {entries} entries", f"write {least} at least")
     if details["type"] == "value_error":
         return Problem(raw.where(full), f"{shown}: {message}")
     return Problem(raw.where(full), f"{shown} is {details['input']!r}", message)
