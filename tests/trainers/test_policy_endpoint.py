@@ -52,6 +52,7 @@ def served(model: Path, adapters: Path) -> Iterator[tuple[str, uvicorn.Server]]:
     """The address of our own server of a checkpoint, and the server."""
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
+    listening.listen()  # who calls before the thread is up waits
     with open_torch(model) as runtime:
         app = policy_application(runtime, "tapper", adapters, KEY)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
@@ -139,11 +140,11 @@ def test_success_rises_from_chance(
     address: str, tapper: Path, tmp_path: Path, context: Context, asynchronous: bool
 ) -> None:
     trl = {
-        "max_steps": 30, "per_device_train_batch_size": 16, "num_generations": 8, "learning_rate": 5e-3,
+        "max_steps": 60, "per_device_train_batch_size": 16, "num_generations": 8, "learning_rate": 5e-3,
         "lr_scheduler_type": "constant",
     }  # fmt: skip
     trained = spec(address, tmp_path / "adapters", {"asynchronous": asynchronous}, trl=trl, agent={"rounds": 3})
-    result = grpo.run(trained.model_copy(update={"checkpoint_steps": 30}), context(tapper, tapper))
+    result = grpo.run(trained.model_copy(update={"checkpoint_steps": 60}), context(tapper, tapper))
     success = [point["success"] for point in result.notes["history"]]
     assert sum(success[:5]) / 5 < 0.3
     assert sum(success[-10:]) / 10 > 0.4
