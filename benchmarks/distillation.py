@@ -16,10 +16,11 @@ import json
 import os
 import statistics
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from kept import once
 
 from zoo import data as data_stage
 from zoo.actions import read_answer, write
@@ -69,22 +70,13 @@ def main() -> None:
 def _measure(arguments: argparse.Namespace) -> None:
     held_out = _rows(arguments.out / "held-out", "held-out-parameters", arguments.steps, HELD_OUT_SEED)
     for name, model in (("teacher", arguments.teacher), ("student", arguments.student)):
-        _once(arguments.out / f"{name}.json", lambda model=model: _score(model, held_out, arguments))
+        once(arguments.out / f"{name}.json", lambda model=model: _score(model, held_out, arguments))
     for count in arguments.rows:
         rows = _rows(arguments.out / f"rows-{count}", "train", count, TRAIN_SEED)
         for seed in range(arguments.seeds):
             for arm in arguments.arms:
                 file = _file(arguments, arm, count, seed)
-                _once(file, lambda arm=arm, rows=rows, seed=seed: _run(arguments, arm, rows, held_out, seed))
-
-
-def _once(file: Path, measure: Any) -> None:
-    if not file.is_file():
-        started = time.perf_counter()
-        part = file.with_suffix(".part")
-        part.write_text(json.dumps(measure()), "utf-8")
-        part.replace(file)
-        print(f"{file.stem}: {time.perf_counter() - started:.0f} s", flush=True)
+                once(file, lambda arm=arm, rows=rows, seed=seed: _run(arguments, arm, rows, held_out, seed))
 
 
 def _file(arguments: argparse.Namespace, arm: str, count: int, seed: int) -> Path:

@@ -21,6 +21,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from kept import once
+
 from zoo import checkpoint, data, tiny
 from zoo.records import StageContext
 from zoo.schema import AgentSpec, DataSpec, SFTSpec
@@ -89,11 +91,7 @@ def _kept(
 ) -> tuple[dict[str, float], float]:
     """What was measured once."""
     file: Path = arguments.out / f"{name}-of-{arguments.steps}-steps-{arguments.tasks}-tasks.json"
-    if not file.is_file():
-        part = file.with_suffix(".part")
-        part.write_text(json.dumps(measure()), "utf-8")
-        part.replace(file)
-    losses, seconds = json.loads(file.read_text("utf-8"))
+    losses, seconds = once(file, measure)
     return losses, seconds
 
 

@@ -20,12 +20,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
+
+from kept import once
 
 from zoo.data.rows import Row, plain, write_rows
 from zoo.metrics import rate
@@ -80,17 +81,17 @@ def _measured(
     arguments: argparse.Namespace, teacher: Path, shown: Sequence[Question], held_out: Sequence[Question]
 ) -> dict[str, Any]:
     out: Path = arguments.out
-    answers = _once(out / "teacher-answers.json", lambda: _answers(teacher, shown))
+    answers = once(out / "teacher-answers.json", lambda: _answers(teacher, shown))
     kept = [one for one in zip(shown, answers, strict=True) if accepted(*one)]
     found: dict[str, Any] = {
         "questions": len(shown), "kept": len(kept),
-        "teacher": _once(out / "teacher.json", lambda: _right(held_out, _answers(teacher, held_out))),
-        "student": _once(out / "student.json", lambda: _right(held_out, _answers(arguments.student, held_out))),
+        "teacher": once(out / "teacher.json", lambda: _right(held_out, _answers(teacher, held_out))),
+        "student": once(out / "student.json", lambda: _right(held_out, _answers(arguments.student, held_out))),
         "taught": [],
     }  # fmt: skip
     for seed in range(arguments.seeds):
         file = out / f"taught-{seed}.json"
-        found["taught"].append(_once(file, lambda seed=seed: _taught(arguments.student, kept, held_out, seed)))
+        found["taught"].append(once(file, lambda seed=seed: _taught(arguments.student, kept, held_out, seed)))
     return found
 
 
@@ -241,16 +242,6 @@ def _downloaded(folder: Path, packages: Sequence[str]) -> list[Path]:
 def _check(name: str, digest: Any, expected: str) -> None:
     if digest.hexdigest() != expected:
         raise SystemExit(f"{name} has the sha256 {digest.hexdigest()}, not {expected}: it is another file; not used")
-
-
-def _once(file: Path, measure: Callable[[], Any]) -> Any:
-    if not file.is_file():
-        started = time.perf_counter()
-        part = file.with_suffix(".part")
-        part.write_text(json.dumps(measure()), "utf-8")
-        part.replace(file)
-        print(f"{file.stem}: {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
-    return json.loads(file.read_text("utf-8"))
 
 
 def _report(arguments: argparse.Namespace, found: dict[str, Any]) -> None:
