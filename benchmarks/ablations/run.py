@@ -29,6 +29,7 @@ from curves import Curve, of_arms
 
 from zoo import registry
 from zoo.cli import command
+from zoo.errors import RecipeError
 from zoo.metrics import rate
 from zoo.recipe import load
 from zoo.worker import ENVIRONMENT
@@ -59,7 +60,10 @@ def main() -> int:
     parser.add_argument("--home", type=Path, required=True, help="where the runs are kept")
     parser.add_argument("--set", dest="also", action="append", default=[], help="an override of every arm")
     options = parser.parse_args()
-    ablation = read(HERE / f"{options.name}.yaml")
+    try:
+        ablation = read(HERE / f"{options.name}.yaml")
+    except RecipeError as error:
+        raise SystemExit(f"{error}\nthe rows and the model are made as the head of the recipe says") from None
     prepare(options.home)
     results: dict[str, list[dict[str, Any]]] = {label: [] for label in ablation.arms}
     for seed in range(options.seeds):  # every arm before the next seed: what is stopped has whole seeds
